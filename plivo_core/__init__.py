@@ -1,0 +1,87 @@
+"""The pure protocol core for Plivo voice agents: bytes and values in, values and bytes out.
+
+No I/O, no clock, no randomness, no environment, no logging, no callbacks. Importing this package
+loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.platform` and
+:mod:`plivo_core.testing` load on first use. Start at :class:`ServerConnection`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from plivo_core import commands, events
+from plivo_core.codec import DEFAULT_CODEC, Codec
+from plivo_core.commands import Command, SessionCommands, parse_command, serialize_command
+from plivo_core.connection import ClientConnection, ServerConnection
+from plivo_core.errors import (
+    ConfigError,
+    InvalidCommandError,
+    LocalProtocolError,
+    PlivoError,
+    RemoteProtocolError,
+    SendQueueFull,
+    SessionClosedError,
+    WebSocketError,
+)
+from plivo_core.events import (
+    Ended,
+    Event,
+    InvalidMessage,
+    ToolCallExpired,
+    UnknownEvent,
+    parse_event,
+    serialize_event,
+)
+from plivo_core.limits import Limits, Timings
+from plivo_core.playback import Fate, PlaybackLedger
+from plivo_core.session import MediaFormat, Session, State
+from plivo_core.wire import Rejected, Request, RequestReceived, Response, Upgraded
+
+__all__ = [
+    "DEFAULT_CODEC",
+    "ClientConnection",
+    "Codec",
+    "Command",
+    "ConfigError",
+    "Ended",
+    "Event",
+    "Fate",
+    "InvalidCommandError",
+    "InvalidMessage",
+    "Limits",
+    "LocalProtocolError",
+    "MediaFormat",
+    "PlaybackLedger",
+    "PlivoError",
+    "Rejected",
+    "RemoteProtocolError",
+    "Request",
+    "RequestReceived",
+    "Response",
+    "SendQueueFull",
+    "ServerConnection",
+    "Session",
+    "SessionClosedError",
+    "SessionCommands",
+    "State",
+    "Timings",
+    "ToolCallExpired",
+    "UnknownEvent",
+    "Upgraded",
+    "WebSocketError",
+    "commands",
+    "events",
+    "parse_command",
+    "parse_event",
+    "serialize_command",
+    "serialize_event",
+]
+
+_ON_FIRST_USE = frozenset({"agent", "platform", "testing"})
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ON_FIRST_USE:
+        return import_module(f"plivo_core.{name}")
+    raise AttributeError(f"module 'plivo_core' has no attribute {name!r}")

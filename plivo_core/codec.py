@@ -1,0 +1,118 @@
+"""Strict JSON for messages of a hostile peer.
+
+What the standard library's ``json`` lets through is refused here: nesting beyond a bound (its
+``RecursionError`` is not a ``ValueError``), NaN and Infinity, numbers that overflow to infinity,
+integers too long to convert, bytes that are not UTF-8. Nothing but :class:`MalformedMessage`
+leaves :meth:`Codec.decode`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Literal, NoReturn, TypeAlias, cast
+
+from plivo_core.errors import InvalidCommandError
+
+__all__ = ["DEFAULT_CODEC", "Codec", "InvalidReason", "MalformedMessage"]
+
+InvalidReason: TypeAlias = Literal["invalid_json", "not_an_object"]
+
+# Escapes are matched as pairs, so that an escaped quote does not end a string. No quantifier:
+# linear in the text, whatever it holds.
+_STRUCTURE = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+
+
+class MalformedMessage(ValueError):  # noqa: N818 - not an error of ours: a verdict on a message
+    """The text is not a JSON object; ``reason`` is ``invalid_json`` or ``not_an_object``."""
+
+    def __init__(self, reason: InvalidReason) -> None:
+        super().__init__(reason)
+        self.reason: InvalidReason = reason
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("number out of range")
+    return value
+
+
+_strict_loads = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float).decode
+# ASCII output: a lone surrogate in application data then cannot break the UTF-8 of a frame.
+_ascii_dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+class Codec:
+    """Text to object and back.
+
+    ``loads`` and ``dumps`` may be replaced, say by orjson's: ``loads(text) -> object`` must raise
+    ``ValueError`` on what is not JSON, ``dumps(object) -> str`` ``ValueError`` or ``TypeError``.
+    ``max_depth`` bounds nesting before ``loads`` sees the text.
+    """
+
+    __slots__ = ("_dumps", "_loads", "max_depth")
+
+    def __init__(
+        self,
+        *,
+        loads: Callable[[str], object] = _strict_loads,
+        dumps: Callable[[object], str] = _ascii_dumps,
+        max_depth: int = 64,
+    ) -> None:
+        self._loads = loads
+        self._dumps = dumps
+        self.max_depth = max_depth
+
+    def decode(self, text: str | bytes) -> dict[str, object]:
+        """The JSON object in ``text`` (bytes: UTF-8). Raises only :class:`MalformedMessage`."""
+        try:
+            if isinstance(text, bytes):
+                text = text.decode()
+            # A text with few brackets cannot be deep: two memchr-like counts for nearly all of it.
+            if text.count("{") + text.count("[") > self.max_depth and self._too_deep(text):
+                raise MalformedMessage("invalid_json")
+            value = self._loads(text)
+        except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+            if isinstance(error, MalformedMessage):
+                raise
+            raise MalformedMessage("invalid_json") from None
+        if type(value) is not dict:
+            raise MalformedMessage("not_an_object")
+        return cast("dict[str, object]", value)
+
+    def encode(self, message: Mapping[str, object]) -> str:
+        """One line of JSON. Raises InvalidCommandError for values JSON cannot carry."""
+        try:
+            return self._dumps(message)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidCommandError(
+                f"the message cannot be written as JSON: {error}",
+                argument="message",
+                hint="use only dict, list, str, finite numbers, bool and None",
+            ) from error
+
+    def _too_deep(self, text: str) -> bool:
+        depth = 0
+        in_string = False
+        for mark in _STRUCTURE.findall(text):
+            if mark == '"':
+                in_string = not in_string
+            elif in_string:
+                continue
+            elif mark in "{[":
+                depth += 1
+                if depth > self.max_depth:
+                    return True
+            elif mark in "]}":
+                depth -= 1
+        return False
+
+
+DEFAULT_CODEC = Codec()

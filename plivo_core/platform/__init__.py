@@ -1,0 +1,33 @@
+"""Plivo's side of the protocol, pure: enough of it to script one call without an account."""
+
+from plivo_core.platform._call import Observation, PlatformCall, PlatformEvent
+from plivo_core.platform._steps import (
+    AgentSpeaks,
+    Emit,
+    Expect,
+    HangUp,
+    Interrupt,
+    Pause,
+    Step,
+    agent_tool,
+    caller_presses,
+    caller_says,
+    model_calls_tool,
+)
+
+__all__ = [
+    "AgentSpeaks",
+    "Emit",
+    "Expect",
+    "HangUp",
+    "Interrupt",
+    "Observation",
+    "Pause",
+    "PlatformCall",
+    "PlatformEvent",
+    "Step",
+    "agent_tool",
+    "caller_presses",
+    "caller_says",
+    "model_calls_tool",
+]

@@ -1,0 +1,316 @@
+"""Plivo's side of one call, as a pure state machine that plays a script.
+
+It keeps the core's contract at the level of values: commands in, events out, one deadline. It
+reacts to commands as PROTOCOL.md 10 and 11 say the platform does, in the order stated there, and
+keeps a playback queue in real playing time, so that checkpoints come back when their audio has been
+heard. What the platform does beyond that (providers, REST, signed callbacks) is not here.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from plivo_core.commands import (
+    Checkpoint,
+    ClearAudio,
+    Command,
+    Hangup,
+    Play,
+    PlayAudio,
+    SendDtmf,
+    Speak,
+    Text,
+    Transfer,
+    Update,
+)
+from plivo_core.events import (
+    AgentEvent,
+    AgentHandoff,
+    AgentSessionEnded,
+    AgentSessionStarted,
+    AgentSpeechCompleted,
+    AgentSpeechCreated,
+    AgentSpeechStarted,
+    CallTransferred,
+    ClearedAudio,
+    DtmfSent,
+    Interruption,
+    InvalidMessage,
+    PlayCompleted,
+    PlayedStream,
+    StreamEvent,
+    StreamStart,
+    StreamStop,
+    UnknownEvent,
+)
+from plivo_core.platform._steps import (
+    AgentSpeaks,
+    Emit,
+    Expect,
+    Interrupt,
+    Pause,
+    Step,
+)
+from plivo_core.playback import audio_duration_ms
+
+__all__ = ["Observation", "PlatformCall", "PlatformEvent"]
+
+PlatformEvent = AgentEvent | StreamEvent | UnknownEvent
+
+_BACKLOG = 1000  # commands kept for a later Expect; an application may send any number
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of an Expect: ``at`` is when it was met or given up."""
+
+    label: str
+    met: bool
+    at: float
+
+
+@dataclass(slots=True)
+class _Speech:
+    text: str
+    started_at: float
+    ends_at: float
+
+
+class PlatformCall:
+    """One scripted call.
+
+    ``mode`` is ``"agent"`` (managed pipeline or text mode: ``session.started`` opens it),
+    ``"stream"`` (a plain ``<Stream>``: ``start`` opens it) or ``"raw"`` (an agent with raw audio:
+    both). ``seconds_per_character`` sets how fast simulated speech is.
+
+    Inputs: :meth:`start`, :meth:`receive_command`, :meth:`handle_timeout`. After each, send what
+    :meth:`next_event` gives until it gives None; close when :attr:`finished`; wait at most until
+    :meth:`deadline`. Results are in :attr:`observations`.
+    """
+
+    def __init__(
+        self,
+        script: Iterable[Step] = (),
+        *,
+        mode: Literal["agent", "stream", "raw"] = "agent",
+        call_uuid: str = "call-1",
+        agent_session_id: str = "session-1",
+        stream_id: str = "stream-1",
+        seconds_per_character: float = 0.06,
+    ) -> None:
+        self._script: deque[Step] = deque(script)
+        self._mode = mode
+        self._call_uuid = call_uuid
+        self._agent_session_id = agent_session_id
+        self._stream_id = stream_id
+        self._seconds_per_character = seconds_per_character
+        self._out: deque[PlatformEvent] = deque()
+        self._due: list[tuple[float, int, PlatformEvent]] = []  # a heap: later reactions
+        self._counter = 0
+        self._step: Step | None = None  # the one being waited for
+        self._step_until = 0.0
+        self._commands: deque[Command] = deque(maxlen=_BACKLOG)
+        self._speech: _Speech | None = None
+        self._tokens: list[str] = []
+        self._played_until = 0.0
+        self._finished = False
+        self.heard_ms = 0.0
+        """Milliseconds of audio queued for the caller and not cleared before they played."""
+        self.observations: list[Observation] = []
+        self.invalid: list[InvalidMessage] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether the call is over; close the WebSocket once next_event() gives None."""
+        return self._finished
+
+    @property
+    def missed(self) -> list[str]:
+        """Labels of the expectations that were not met, those never reached included."""
+        open_steps = [self._step, *self._script]
+        return [seen.label for seen in self.observations if not seen.met] + [
+            step.label for step in open_steps if isinstance(step, Expect)
+        ]
+
+    # -- input ---------------------------------------------------------------------------------
+
+    def start(self, *, now: float) -> None:
+        """The WebSocket is open: say the first message and play the script."""
+        if self._mode != "stream":
+            self._out.append(
+                AgentSessionStarted(
+                    agent_session_id=self._agent_session_id,
+                    call_id=self._call_uuid,
+                    audio_format="mulaw_8k" if self._mode == "raw" else None,
+                )
+            )
+        if self._mode != "agent":
+            self._out.append(
+                StreamStart(
+                    stream_id=self._stream_id,
+                    call_id=self._call_uuid,
+                    tracks=["inbound"],
+                    content_type="audio/x-mulaw",
+                    sample_rate=8000,
+                    sequence_number=0,
+                )
+            )
+        self._advance(now)
+
+    def receive_command(self, command: Command | InvalidMessage, *, now: float) -> None:
+        """A message of the application. After the end it is ignored."""
+        self._tick(now)
+        if self._finished:
+            return
+        if isinstance(command, InvalidMessage):
+            self.invalid.append(command)
+            return
+        self._react(command, now)
+        self._commands.append(command)
+        self._advance(now)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due; harmless if early."""
+        self._tick(now)
+        self._advance(now)
+
+    # -- output --------------------------------------------------------------------------------
+
+    def next_event(self) -> PlatformEvent | None:
+        """The next event to send to the application."""
+        return self._out.popleft() if self._out else None
+
+    def deadline(self) -> float | None:
+        """When to call handle_timeout(); None: the script waits for nothing, or is over."""
+        if self._finished:
+            return None
+        waits = [self._due[0][0]] if self._due else []
+        if self._step is not None:
+            waits.append(self._step_until)
+        return min(waits, default=None)
+
+    # -- the script ----------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> None:
+        while not self._finished and self._pass_step(now) and self._script:
+            self._begin_step(self._script.popleft(), now)
+
+    def _begin_step(self, step: Step, now: float) -> None:
+        self._step, self._step_until = step, now
+        if isinstance(step, Emit):
+            self._out.append(step.event)
+        elif isinstance(step, AgentSpeaks):
+            ends_at = self._speak(step.text, now, source="generate_reply")
+            self._step_until = ends_at if step.wait else now
+        elif isinstance(step, Pause):
+            self._step_until = now + step.seconds
+        elif isinstance(step, Expect):
+            self._step_until = now + step.within
+        elif isinstance(step, Interrupt):
+            self._interrupt(now)
+        else:
+            self._end(step.reason, now)
+
+    def _pass_step(self, now: float) -> bool:
+        """Whether the current step is over."""
+        step = self._step
+        if isinstance(step, Expect):
+            for command in self._commands:
+                if step.matches(command):
+                    self._commands.remove(command)
+                    self.observations.append(Observation(step.label, met=True, at=now))
+                    break
+            else:
+                if now < self._step_until:
+                    return False
+                self.observations.append(Observation(step.label, met=False, at=now))
+        elif now < self._step_until:
+            return False
+        self._step = None
+        return True
+
+    # -- the platform's reactions --------------------------------------------------------------
+
+    def _react(self, command: Command, now: float) -> None:
+        if isinstance(command, PlayAudio):
+            ms = audio_duration_ms(command.payload, command.content_type, command.sample_rate)
+            self._played_until = max(self._played_until, now) + ms / 1000
+            self.heard_ms += ms
+        elif isinstance(command, Checkpoint):
+            event = PlayedStream(name=command.name, stream_id=self._stream_id)
+            self._later(max(self._played_until, now), event)
+        elif isinstance(command, ClearAudio):
+            self._clear_audio(now)
+        elif isinstance(command, Speak):
+            self._speak(command.text, now, source="say")
+        elif isinstance(command, Text):
+            self._tokens.append(command.token)
+            if command.last:
+                self._speak("".join(self._tokens), now, source="text")
+                self._tokens.clear()
+        elif isinstance(command, SendDtmf):
+            self._out.append(DtmfSent(digits=command.digits))
+        elif isinstance(command, Play):
+            self._later(now + len(command.audio_data) * 0.75 / 32000, PlayCompleted())
+        elif isinstance(command, Transfer):
+            self._out.append(CallTransferred(destination=list(command.destination)))
+        elif isinstance(command, Update):
+            if "system_prompt" in command.fields and {"tools", "llm"} & set(command.fields):
+                self._out.append(AgentHandoff())
+        elif isinstance(command, Hangup):
+            self._end("agent_hangup", now)
+
+    def _speak(self, text: str, now: float, *, source: str) -> float:
+        self._interrupt(now)
+        ends_at = now + len(text) * self._seconds_per_character
+        self._speech = _Speech(text, now, ends_at)
+        self._out.append(AgentSpeechCreated(source=source, user_initiated=source == "say"))
+        self._out.append(AgentSpeechStarted())
+        done = AgentSpeechCompleted(playback_position_s=ends_at - now, transcript=text)
+        self._later(ends_at, done)
+        return ends_at
+
+    def _interrupt(self, now: float) -> None:
+        speech, self._speech = self._speech, None
+        if speech is None or now >= speech.ends_at:
+            return
+        self._cancel(AgentSpeechCompleted)
+        share = (now - speech.started_at) / (speech.ends_at - speech.started_at)
+        self._out.append(
+            Interruption(
+                interrupted_text=speech.text[: int(len(speech.text) * share)],
+                playback_position_s=now - speech.started_at,
+            )
+        )
+
+    def _clear_audio(self, now: float) -> None:
+        self.heard_ms -= max(0.0, self._played_until - now) * 1000
+        self._played_until = now
+        self._cancel(PlayedStream)  # pending checkpoints are not acknowledged (PROTOCOL.md 13)
+        self._out.append(ClearedAudio(stream_id=self._stream_id))
+
+    def _end(self, reason: str, now: float) -> None:
+        self._tick(now)
+        self._due.clear()
+        if self._mode != "agent":
+            self._out.append(StreamStop(stream_id=self._stream_id))
+        if self._mode != "stream":
+            self._out.append(AgentSessionEnded(reason=reason))
+        self._step = None
+        self._finished = True
+
+    def _later(self, due: float, event: PlatformEvent) -> None:
+        self._counter += 1
+        heapq.heappush(self._due, (due, self._counter, event))
+
+    def _cancel(self, kind: type[PlatformEvent]) -> None:
+        self._due = [item for item in self._due if not isinstance(item[2], kind)]
+        heapq.heapify(self._due)
+
+    def _tick(self, now: float) -> None:
+        while self._due and self._due[0][0] <= now:
+            self._out.append(heapq.heappop(self._due)[2])

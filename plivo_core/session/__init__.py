@@ -1,0 +1,18 @@
+"""The message-level state machine of a call, with its transition table and its bookkeeping."""
+
+from plivo_core.session._output import Output
+from plivo_core.session._session import Closing, MediaFormat, Session
+from plivo_core.session._state import TRANSITIONS, Input, State
+from plivo_core.session._toolcalls import ToolCalls, ToolCallState
+
+__all__ = [
+    "TRANSITIONS",
+    "Closing",
+    "Input",
+    "MediaFormat",
+    "Output",
+    "Session",
+    "State",
+    "ToolCallState",
+    "ToolCalls",
+]

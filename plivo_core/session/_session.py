@@ -1,0 +1,452 @@
+"""One call at the level of messages: text in, events out; commands in, text out.
+
+A :class:`Session` knows nothing of bytes, so the same object serves a raw TCP connection
+(:class:`~plivo_core.connection.ServerConnection` owns one) and a WebSocket that somebody else
+frames, an ASGI server for example. It tracks what the wire implies and nobody else keeps: identity, state,
+tool calls, checkpoints, unsent output. It never waits and never reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from plivo_core._close_codes import check_close_code
+from plivo_core.codec import DEFAULT_CODEC, Codec
+from plivo_core.commands import (
+    Checkpoint,
+    ClearAudio,
+    Command,
+    PlayAudio,
+    RawCommand,
+    SessionCommands,
+    ToolError,
+    ToolResult,
+    parse_command,
+    serialize_command,
+)
+from plivo_core.errors import (
+    LocalProtocolError,
+    PlivoError,
+    RemoteProtocolError,
+    SendQueueFull,
+    SessionClosedError,
+)
+from plivo_core.events import (
+    AgentEvent,
+    AgentSessionEnded,
+    AgentSessionStarted,
+    ClearedAudio,
+    Ended,
+    Event,
+    InvalidMessage,
+    PlayedStream,
+    StreamEvent,
+    StreamMedia,
+    StreamStart,
+    StreamStop,
+    ToolCall,
+    ToolCallExpired,
+    UnknownEvent,
+    parse_event,
+)
+from plivo_core.limits import Limits, Timings
+from plivo_core.playback import Fate, PlaybackLedger, audio_duration_ms
+from plivo_core.session._output import Output
+from plivo_core.session._state import TRANSITIONS, Input, State
+from plivo_core.session._toolcalls import ToolCalls, ToolCallState
+
+__all__ = ["Closing", "MediaFormat", "Session"]
+
+Cause: TypeAlias = Literal["session.ended", "stop", "close", "error"]
+
+_AGENT_FORMATS = {"pcm_16k": ("audio/x-l16", 16000), "mulaw_8k": ("audio/x-mulaw", 8000)}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFormat:
+    """``content_type`` (audio/x-mulaw or audio/x-l16) and ``sample_rate`` in Hz; always mono."""
+
+    content_type: str
+    sample_rate: float
+
+
+class Closing(NamedTuple):
+    """The Close frame the session wants sent once its texts are out."""
+
+    code: int
+    reason: str
+
+
+class Session(SessionCommands):
+    """Message-level state machine of one call; the application's end.
+
+    Inputs: :meth:`receive_text`, :meth:`receive_close`, :meth:`send` (and the whole vocabulary of
+    :class:`~plivo_core.commands.SessionCommands`), :meth:`close`, :meth:`handle_timeout`. After
+    each, call :meth:`next_event` until it gives None, then :meth:`next_text` until it gives None; when
+    :attr:`closing` is set by then, close the WebSocket with it; then wait, at most until
+    :meth:`deadline`.
+
+    The end of a call takes effect when ``next_event()`` is called *after* it handed out
+    ``session.ended`` or ``stop``: what the application sends in response to those still leaves.
+    """
+
+    __slots__ = (
+        "_cause",
+        "_closing",
+        "_codec",
+        "_ended_told",
+        "_error",
+        "_events",
+        "_finish",
+        "_grace_until",
+        "_initiator",
+        "_invalid_at",
+        "_limits",
+        "_now",
+        "_output",
+        "_stalled_since",
+        "_state",
+        "_timings",
+        "_tool_calls",
+        "account_id",
+        "agent_session_id",
+        "call_uuid",
+        "extra_headers",
+        "media_format",
+        "playback",
+        "stream_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        now: float,
+        limits: Limits | None = None,
+        timings: Timings | None = None,
+        codec: Codec = DEFAULT_CODEC,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._timings = timings or Timings()
+        self._codec = codec
+        self._now = now
+        self._state = State.NEW
+        self._events: deque[Event] = deque()
+        self._output = Output(self._limits)
+        self._stalled_since: float | None = None
+        self._tool_calls = ToolCalls(self._limits, self._timings.tool_call)
+        self.playback = PlaybackLedger(self._limits)
+        self._invalid_at: deque[float] = deque(maxlen=self._limits.max_invalid_messages + 1)
+        self._grace_until: float | None = None
+        # How the call ends, once that is known.
+        self._finish: Input | None = None
+        self._cause: Cause | None = None
+        self._initiator: Literal["local", "remote"] = "remote"
+        self._error: PlivoError | None = None
+        self._closing: Closing | None = None
+        self._ended_told = False
+        # Identity (PROTOCOL.md 8.3).
+        self.agent_session_id: str | None = None
+        self.call_uuid: str | None = None
+        self.stream_id: str | None = None
+        self.account_id: str | None = None
+        self.media_format: MediaFormat | None = None
+        self.extra_headers: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"<Session {self._state.value} call_uuid={self.call_uuid!r}"
+            f" agent_session_id={self.agent_session_id!r} stream_id={self.stream_id!r}>"
+        )
+
+    # -- what is known -------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """NEW, ACTIVE, ENDING or ENDED; see :data:`TRANSITIONS`."""
+        return self._state
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the call's last message was handed out: the next ``next_event()`` ends it."""
+        return self._finish is not None and not self._events
+
+    @property
+    def tool_calls(self) -> ToolCalls:
+        """The tool calls the platform made and what became of them."""
+        return self._tool_calls
+
+    @property
+    def output(self) -> Output:
+        """The unsent messages: backlog and drops."""
+        return self._output
+
+    @property
+    def closing(self) -> Closing | None:
+        """The Close to send now that all texts are out; None: the call goes on, or is over."""
+        return None if self._ended_told or self._output else self._closing
+
+    # -- input ---------------------------------------------------------------------------------
+
+    def receive_text(self, data: str | bytes, *, now: float) -> None:
+        """One whole message from the platform (bytes: a binary frame). Never raises."""
+        self._now = now
+        if self._finish is not None or self._state is State.ENDED:
+            return
+        event = parse_event(data, codec=self._codec)
+        if isinstance(event, StreamMedia):
+            if self._state is State.ACTIVE:
+                self._events.append(event)
+            elif self._state is State.NEW:
+                self._move(Input.MESSAGE)
+                self._events.append(event)
+        elif isinstance(event, InvalidMessage):
+            self._take_invalid(event)
+        elif self._state is not State.ENDING or not isinstance(event, StreamEvent):
+            # While session.ended is awaited, the agent's last words still count.
+            self._take(event)
+
+    def receive_close(
+        self,
+        code: int = 1006,
+        reason: str = "",
+        *,
+        initiator: Literal["local", "remote"] = "remote",
+        error: PlivoError | None = None,
+        now: float,
+    ) -> None:
+        """The WebSocket is closed, by whichever side. Ended follows what was received before it.
+
+        ``code`` 1006 stands for a connection that broke off; ``error`` for what went wrong, if it
+        did. Idempotent.
+        """
+        self._now = now
+        if self._ended_told:
+            return
+        self._finish_now()
+        if self._cause is None:
+            self._cause = "close" if error is None else "error"
+            self._initiator, self._error = initiator, error
+        self._move(Input.CLOSE)
+        self._tool_calls.cancel()
+        self.playback.stream_ended()
+        self._output.clear()
+        self._stalled_since = None
+        self._ended_told = True
+        self._events.append(Ended(self._initiator, code, reason, self._cause, self._error))
+
+    def send(self, command: Command, *, now: float | None = None) -> None:
+        """Queue a command; it never waits. ``now`` defaults to that of the last input.
+
+        Raises SessionClosedError after the end; LocalProtocolError for a tool call that was
+        answered already or a checkpoint name that is still pending; InvalidCommandError for what
+        JSON cannot carry; SendQueueFull, which ends the call, when ``Limits.control_buffer`` is
+        full. Audio over its budget makes the oldest audio drop instead. Apart from SendQueueFull, a
+        failed call changes nothing.
+        """
+        if now is not None:
+            self._now = now
+        if self._state is State.ENDED:
+            raise SessionClosedError("the call is over", hint="commands after the end go nowhere")
+        text, meaning = self._written(command)
+        if isinstance(meaning, PlayAudio):
+            ms = audio_duration_ms(meaning.payload, meaning.content_type, meaning.sample_rate)
+            self._output.put_audio(text, ms)
+        else:
+            self._put_control(text, meaning)
+        if self._stalled_since is None:
+            self._stalled_since = self._now
+
+    def close(self, code: int = 1000, reason: str = "", *, now: float | None = None) -> None:
+        """End the call from our side: what is queued is flushed, then Close. Idempotent.
+
+        The managed agent's way to hang up is :meth:`hangup`; this closes the WebSocket. Raises
+        LocalProtocolError for a ``code`` that no Close frame may carry.
+        """
+        check_close_code(code)
+        if now is not None:
+            self._now = now
+        if self._state is not State.ENDED:
+            self._end(Input.CLOSE, "close", Closing(code, reason), initiator="local")
+
+    def fail(self, code: int, reason: str, error: PlivoError, *, now: float | None = None) -> None:
+        """End the call because something is wrong with it: unsent output is dropped."""
+        if now is not None:
+            self._now = now
+        if self._ended_told:
+            return
+        self._output.clear()
+        self._stalled_since = None
+        self._end(Input.FAILURE, "error", Closing(code, reason), initiator="local", error=error)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due: expire tool calls, stop waiting for ``session.ended``."""
+        self._now = now
+        if self._state is State.ENDED:
+            return
+        for id, name in self._tool_calls.expire(now):
+            self._events.append(ToolCallExpired(id, name))
+        if self._grace_until is not None and now >= self._grace_until:
+            self._end(Input.GRACE_OVER, "stop", Closing(1000, ""), initiator="remote")
+
+    # -- output --------------------------------------------------------------------------------
+
+    def next_event(self) -> Event | None:
+        """The next event, in the order of the wire; Ended is the last one."""
+        if self._events:
+            return self._events.popleft()
+        self._finish_now()
+        return None
+
+    def next_text(self) -> str | None:
+        """The next message to send: control before audio."""
+        text = self._output.take()
+        self._stalled_since = self._now if self._output else None
+        return text
+
+    def deadline(self) -> float | None:
+        """When to call handle_timeout(); None: nothing is awaited."""
+        if self._state is State.ENDED:
+            return None
+        due = self._tool_calls.deadline()
+        if self._grace_until is not None and (due is None or self._grace_until < due):
+            return self._grace_until
+        return due
+
+    @property
+    def stalled_since(self) -> float | None:
+        """Since when unsent output has not shrunk; None: nothing is unsent."""
+        return self._stalled_since
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _move(self, given: Input) -> None:
+        self._state = TRANSITIONS[self._state][given]
+
+    def _end(
+        self,
+        given: Input,
+        cause: Cause,
+        closing: Closing,
+        *,
+        initiator: Literal["local", "remote"],
+        error: PlivoError | None = None,
+    ) -> None:
+        self._move(given)
+        self._finish = None
+        if self._cause is None:  # the first reason is the one that is told
+            self._cause, self._initiator, self._error = cause, initiator, error
+        self._closing = closing
+        self._tool_calls.cancel()
+
+    def _finish_now(self) -> None:
+        """Let ``session.ended`` or ``stop`` take effect, if one was received."""
+        if self._finish is not None:
+            cause: Cause = "session.ended" if self._finish is Input.SESSION_ENDED else "stop"
+            self._end(self._finish, cause, Closing(1000, ""), initiator="remote")
+
+    def _take(self, event: AgentEvent | StreamEvent | UnknownEvent) -> None:
+        given = Input.MESSAGE
+        if isinstance(event, ToolCall):
+            if (expired := self._tool_calls.called(event.id, event.name, self._now)) is not None:
+                self._events.append(ToolCallExpired(*expired))
+        elif isinstance(event, PlayedStream):
+            self.playback.played(event.name)
+        elif isinstance(event, ClearedAudio):
+            self.playback.cleared()
+        elif isinstance(event, StreamStart):
+            self._take_start(event)
+        elif isinstance(event, AgentSessionStarted):
+            self._take_started(event)
+        elif isinstance(event, AgentSessionEnded):
+            self._finish = given = Input.SESSION_ENDED
+        elif isinstance(event, StreamStop):
+            given = self._take_stop()
+        self._events.append(event)
+        if self._finish is None:
+            self._move(given)
+
+    def _take_started(self, event: AgentSessionStarted) -> None:
+        self.agent_session_id = event.agent_session_id or None
+        self.call_uuid = event.call_id or None
+        if event.audio_format in _AGENT_FORMATS:
+            content_type, rate = _AGENT_FORMATS[event.audio_format]
+            self.media_format = MediaFormat(content_type, event.sample_rate or rate)
+
+    def _take_start(self, event: StreamStart) -> None:
+        if self.stream_id is not None:  # a second stream: what the first one owed is lost
+            self.playback.stream_ended()
+        self.stream_id = event.stream_id
+        self.call_uuid = self.call_uuid or event.call_id or None
+        self.account_id = event.account_id or self.account_id
+        if event.content_type:
+            self.media_format = MediaFormat(event.content_type, event.sample_rate)
+        self.extra_headers = dict(event.extra_headers)
+
+    def _take_stop(self) -> Input:
+        self.playback.stream_ended()
+        if self.agent_session_id is None:
+            self._finish = Input.STOP
+            return Input.STOP
+        self._grace_until = self._now + self._timings.stop_grace
+        return Input.STOP_AWAITING_END
+
+    def _take_invalid(self, event: InvalidMessage) -> None:
+        self._move(Input.MESSAGE)
+        self._events.append(event)
+        self._invalid_at.append(self._now)
+        limit, window = self._limits.max_invalid_messages, self._timings.invalid_window
+        if len(self._invalid_at) > limit and self._now - self._invalid_at[0] <= window:
+            error = RemoteProtocolError(
+                f"more than {limit} messages within {window} s were not JSON objects"
+            )
+            self.fail(1008, "too many invalid messages", error)
+
+    def _written(self, command: Command) -> tuple[str, Command | InvalidMessage]:
+        """The text of a command, and what it means: a raw command may spell a known one."""
+        if isinstance(command, Checkpoint):
+            if command.stream_id is None:
+                command = Checkpoint(command.name, stream_id=self.stream_id or "")
+        elif isinstance(command, ClearAudio) and command.stream_id is None:
+            command = ClearAudio(stream_id=self.stream_id or "")
+        text = self._codec.encode(serialize_command(command))
+        meaning = parse_command(command.message) if isinstance(command, RawCommand) else command
+        return text, meaning
+
+    def _put_control(self, text: str, meaning: Command | InvalidMessage) -> None:
+        if isinstance(meaning, ToolResult | ToolError):
+            self._tool_calls.check_answer(meaning.id)
+        elif isinstance(meaning, Checkpoint):
+            self._check_checkpoint(meaning.name)
+        if not self._output.fits(text):
+            error = SendQueueFull(
+                f"over {self._limits.control_buffer} bytes of control messages wait to be sent",
+                hint="the peer does not read; the call is being ended",
+            )
+            self.fail(1008, "output queue full", error)
+            raise error
+        if isinstance(meaning, Checkpoint):
+            self.playback.sent(meaning.name)
+            self._output.put_checkpoint(text, meaning.name)
+            return
+        if isinstance(meaning, ToolResult):
+            self._tool_calls.answered(meaning.id, ToolCallState.RESULT)
+        elif isinstance(meaning, ToolError):
+            self._tool_calls.answered(meaning.id, ToolCallState.ERROR)
+        elif isinstance(meaning, ClearAudio):
+            # The clear overtakes the audio lane, so what is in there must not follow it.
+            for name in self._output.drop_audio():
+                self.playback.dropped(name)
+            self.playback.clear_sent()
+        self._output.put_control(text)
+
+    def _check_checkpoint(self, name: str) -> None:
+        if self.playback.fate(name) is Fate.PENDING:
+            raise LocalProtocolError(
+                f"checkpoint {name!r} is still pending", hint="use a new name, or wait for its fate"
+            )
+        if self.playback.full:
+            raise LocalProtocolError(
+                f"{self._limits.max_checkpoints} checkpoints are pending already"
+            )
