@@ -1,0 +1,173 @@
+"""VoiceApp: handlers by decorator, served on asyncio or trio."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, cast, overload
+
+import anyio
+from anyio.abc import SocketListener, TaskStatus
+
+from plivo_anyio._logging import configure_from_environment, logger
+from plivo_anyio._registry import AnyHandler, Registry, require_async
+from plivo_anyio._server import Server, bound_address
+from plivo_anyio._session import CallSession
+from plivo_core import ConfigError, Limits, Request, Timings
+
+__all__ = ["VoiceApp"]
+
+E = TypeVar("E")
+H = TypeVar("H", bound=AnyHandler)
+
+
+class VoiceApp:
+    """A voice agent: register handlers, then :meth:`run` it or ``await`` :meth:`serve`.
+
+    Handlers are ``async def handler(session, event)``. ``limits`` and ``timings`` bound what a peer
+    can make us hold and wait for; ``authorize`` sees the upgrade request before the 101 and refuses
+    it (403) by returning False.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        timings: Timings | None = None,
+        authorize: Callable[[Request], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._timings = timings or Timings()
+        if authorize is not None:
+            require_async(authorize, "authorize")
+        self._authorize = authorize
+        self._registry = Registry()
+
+    # -- registration --------------------------------------------------------------------------
+
+    @overload
+    def on(
+        self, event: type[E], *, replace: bool = False
+    ) -> Callable[
+        [Callable[[CallSession, E], Awaitable[object]]],
+        Callable[[CallSession, E], Awaitable[object]],
+    ]: ...
+
+    @overload
+    def on(self, event: str, *, replace: bool = False) -> Callable[[H], H]: ...
+
+    def on(self, event: str | type[Any], *, replace: bool = False) -> Callable[[Any], Any]:
+        """Handle one kind of event: its wire name (``"user.dtmf"``) or its class (``Dtmf``).
+
+        A wire name may be one this version does not know; the handler then gets an UnknownEvent.
+        Raises ConfigError for a handler that is not async, and for a second one of the same event
+        unless ``replace``.
+        """
+        name = event if isinstance(event, str) else getattr(event, "type", None)
+        key = name if isinstance(name, str) else event
+
+        def register(handler: Any) -> Any:
+            self._registry.add(key, handler, replace=replace)
+            return handler
+
+        return register
+
+    def tool(self, name: str, *, ordered: bool = False, replace: bool = False) -> Callable[[H], H]:
+        """Answer one tool: ``async def handler(session, call)`` with ``call.arguments``.
+
+        What it returns is the tool's result, unless it is None or the handler sent one itself. An
+        exception, or ``Timings.tool_call`` seconds, become a tool.error without the exception's
+        text. Each call runs in a task of its own; ``ordered`` keeps it in the control lane instead.
+        """
+
+        def register(handler: H) -> H:
+            self._registry.add_tool(name, handler, ordered=ordered, replace=replace)
+            return handler
+
+        return register
+
+    def on_event(self, handler: H) -> H:
+        """Catch-all: runs before the handler of the same event, in the same lane."""
+        self._registry.set_catch_all(handler, replace=False)
+        return handler
+
+    def on_connect(self, handler: H) -> H:
+        """``async def handler(session)``: the call was accepted. Runs before all other handlers."""
+        require_async(handler, "on_connect")
+        self._registry.refuse_second("on_connect", self._registry.on_connect, replace=False)
+        self._registry.on_connect = handler
+        return handler
+
+    def on_disconnect(self, handler: H) -> H:
+        """``async def handler(session)``: the call is over; runs last, once, whatever ended it."""
+        require_async(handler, "on_disconnect")
+        self._registry.refuse_second("on_disconnect", self._registry.on_disconnect, replace=False)
+        self._registry.on_disconnect = handler
+        return handler
+
+    def on_handler_error(self, handler: H) -> H:
+        """``async def handler(session, event, error)``: a handler raised, or ran too long.
+
+        ``event`` is None for on_connect and on_disconnect. Without one, errors go to the log.
+        """
+        require_async(handler, "on_handler_error")
+        self._registry.refuse_second(
+            "on_handler_error", self._registry.on_handler_error, replace=False
+        )
+        self._registry.on_handler_error = handler
+        return handler
+
+    # -- serving -------------------------------------------------------------------------------
+
+    async def serve(
+        self,
+        host: str = "0.0.0.0",
+        port: int = 9000,
+        *,
+        task_status: TaskStatus[tuple[str, int]] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled, inside any task group; calls in progress then get Close 1001.
+
+        ``await tg.start(app.serve, host, 0)`` gives the (host, port) it listens on.
+        """
+        server = Server(
+            self._registry,
+            limits=self._limits,
+            timings=self._timings,
+            authorize=self._allowed,
+        )
+        bound = await anyio.create_tcp_listener(
+            local_host=host, local_port=port, backlog=self._limits.backlog
+        )
+        listeners = cast("Sequence[SocketListener]", bound.listeners)
+        async with bound, anyio.create_task_group() as tasks:
+            for listener in listeners:
+                tasks.start_soon(server.accept, listener, tasks)
+            address = bound_address(listeners[0])
+            logger.info("listening on %s port %d", *address)
+            task_status.started(address)
+
+    def run(self, host: str = "0.0.0.0", port: int = 9000, *, backend: str = "asyncio") -> None:
+        """Serve in this thread until SIGINT or SIGTERM. ``backend`` is "asyncio" or "trio"."""
+        if backend not in ("asyncio", "trio"):
+            raise ConfigError(f"backend is {backend!r}", hint="use 'asyncio' or 'trio'")
+        configure_from_environment()
+        anyio.run(self._run, host, port, backend=backend)
+
+    async def _run(self, host: str, port: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                await tasks.start(self.serve, host, port)
+                async for number in signals:
+                    logger.info("%s: closing", signal.Signals(number).name)
+                    tasks.cancel_scope.cancel()
+                    break
+
+    async def _allowed(self, request: Request) -> bool:
+        if self._authorize is None:
+            return True
+        try:
+            return await self._authorize(request)
+        except Exception:  # noqa: BLE001 - a broken check must not let anyone in
+            logger.exception("authorize failed; the upgrade is refused")
+            return False

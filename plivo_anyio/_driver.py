@@ -1,0 +1,251 @@
+"""Drives one connection: the core's contract (input, drain, wait) over a transport.
+
+One task reads, one task writes, the lanes run handlers. Each touches the core without awaiting and
+then awaits exactly one thing. No decision about the protocol is made here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from plivo_anyio._lanes import Lanes
+from plivo_anyio._registry import Registry
+from plivo_anyio._session import CallSession
+from plivo_anyio._transport import Transport, TransportLost
+from plivo_core import (
+    Command,
+    Ended,
+    Limits,
+    Request,
+    RequestReceived,
+    Response,
+    ServerConnection,
+    Timings,
+)
+
+__all__ = ["Authorize", "Driver"]
+
+Authorize = Callable[[Request], Awaitable[bool]]
+Todo = Callable[[], Awaitable[None]]
+
+
+class Driver:
+    """One TCP connection. :meth:`run` returns when it is over and the handlers are done."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        registry: Registry,
+        limits: Limits,
+        timings: Timings,
+        authorize: Authorize,
+        on_request: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._registry = registry
+        self._authorize = authorize
+        self._on_request = on_request
+        self.conn = ServerConnection(now=anyio.current_time(), limits=limits, timings=timings)
+        self._session: CallSession | None = None
+        self._lanes: Lanes | None = None
+        self._tasks: TaskGroup | None = None
+        self._timer: anyio.CancelScope | None = None
+        self._output = anyio.Event()
+        self._flushed = anyio.Event()
+        self._ended: Ended | None = None
+        self._farewell = (1001, "server shutting down")
+
+    @property
+    def lanes(self) -> Lanes:
+        assert self._lanes is not None
+        return self._lanes
+
+    # -- what a session asks -------------------------------------------------------------------
+
+    def send(self, command: Command, now: float | None) -> None:
+        try:
+            self.conn.send(command, now=anyio.current_time() if now is None else now)
+        finally:
+            self._wake_writer()
+
+    def close(self, code: int, reason: str) -> None:
+        self.conn.close(code, reason, now=anyio.current_time())
+        self._wake_writer()
+
+    # -- tasks ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the connection to its end. Raises nothing a peer or a handler did."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._write)
+                await self._read()
+                with anyio.move_on_after(self.conn.timings.write):
+                    await self._flushed.wait()
+                await self._close_transport()
+                if self._lanes is not None:
+                    await self._lanes.finish()
+                self._tasks.cancel_scope.cancel()
+        except Exception:
+            self._farewell = (1011, "internal error")
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._say_goodbye()
+                await self._transport.aclose()
+                if self._session is not None:
+                    self._session.ended = self._ended
+                    await self.lanes.disconnect()
+
+    async def _read(self) -> None:
+        """Feed the core until it told the end."""
+        conn, receive, size = self.conn, self._transport.receive, self.conn.limits.read_size
+        at_eof = False
+        while self._ended is None:
+            todo: Todo | None = None
+            with anyio.CancelScope(deadline=self._due()) as self._timer:
+                while todo is None and self._ended is None:
+                    if at_eof:
+                        await anyio.sleep_forever()
+                    data = await receive(size)
+                    if data:
+                        conn.receive_data(data, now=anyio.current_time())
+                    else:
+                        at_eof = True
+                        conn.receive_eof(now=anyio.current_time())
+                    todo = self._drain()
+                    self._rearm()
+            if self._timer.cancelled_caught:
+                now = anyio.current_time()
+                conn.handle_timeout(now=now)
+                if self._lanes is not None:
+                    self._lanes.check(now)
+                todo = self._drain()
+            self._timer = None  # no deadline of the core cuts what is awaited here short
+            while todo is not None:
+                await todo()
+                todo = self._drain()
+
+    def _drain(self) -> Todo | None:
+        """Hand out events until there are no more, or until one must be waited for."""
+        conn = self.conn
+        while (event := conn.next_event()) is not None:
+            if isinstance(event, RequestReceived):
+                return functools.partial(self._answer, event)
+            if isinstance(event, Ended):
+                self._ended = event
+                if self._session is not None:
+                    self._session.ended = event
+                continue
+            error = self.lanes.put(event, conn.message_size)
+            if error is not None:
+                assert self._tasks is not None
+                conn.session.fail(1008, "handlers too slow", error, now=anyio.current_time())
+                self._tasks.start_soon(self.lanes.report, event, error)
+            elif conn.session.finishing:
+                # The next pull ends the call; what its last handlers say must leave first.
+                return self.lanes.settle
+        if conn.wants_to_send or self._ended is not None:
+            self._output.set()
+        return None
+
+    async def _answer(self, event: RequestReceived) -> None:
+        self._on_request()
+        request, conn = event.request, self.conn
+        if not event.upgrade:
+            answer = Response(
+                status=426,
+                headers=(("upgrade", "websocket"), ("content-type", "text/plain")),
+                body=b"this address speaks WebSocket\n",
+            )
+            conn.respond(answer, now=anyio.current_time())
+            return
+        allowed = False
+        with anyio.move_on_after(conn.timings.handshake):
+            allowed = await self._authorize(request)
+        now = anyio.current_time()
+        if not allowed:
+            conn.reject(403, now=now)
+            return
+        assert self._tasks is not None
+        conn.accept(now=now)
+        self._session = CallSession(self, request)
+        self._lanes = Lanes(
+            registry=self._registry,
+            session=self._session,
+            limits=conn.limits,
+            timings=conn.timings,
+        )
+        self._lanes.start(self._tasks)
+
+    async def _write(self) -> None:
+        """Write what the core gives, as the transport takes it: what it holds nothing overtakes."""
+        conn, send = self.conn, self._transport.send
+        while True:
+            while data := conn.data_to_send():
+                try:
+                    await send(data)
+                except TransportLost:
+                    conn.send_failed(now=anyio.current_time())
+                    self._flushed.set()
+                    self._wake_reader()
+                    return
+            if conn.should_close_transport:
+                self._flushed.set()
+                return
+            await self._output.wait()
+            self._output = anyio.Event()
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def _close_transport(self) -> None:
+        """Half-close, let the peer finish for ``linger`` seconds, close: no RST eats our Close."""
+        if self._flushed.is_set() and self.conn.linger > 0:
+            with anyio.move_on_after(self.conn.linger):
+                await self._transport.send_eof()
+                while await self._transport.receive(self.conn.limits.read_size):
+                    pass
+        await self._transport.aclose()
+
+    async def _say_goodbye(self) -> None:
+        """Cut off in mid-call (a shutdown): one attempt at a Close frame, 1 s at most."""
+        if self._ended is not None or self._session is None:
+            return
+        now = anyio.current_time()
+        self.conn.close(*self._farewell, now=now)
+        with anyio.move_on_after(1):
+            try:
+                while data := self.conn.data_to_send():
+                    await self._transport.send(data)
+            except TransportLost:
+                pass
+        self.conn.receive_eof(now=now)
+        while (event := self.conn.next_event()) is not None:
+            if isinstance(event, Ended):
+                self._ended = event
+
+    # -- timers and wake-ups -------------------------------------------------------------------
+
+    def _due(self) -> float:
+        due = self.conn.deadline()
+        if self._lanes is not None and (late := self._lanes.deadline()) is not None:
+            due = late if due is None else min(due, late)
+        return float("inf") if due is None else due
+
+    def _rearm(self) -> None:
+        """Move the timer only if it would be late: early is harmless, re-arming is dear."""
+        if self._timer is not None and (due := self._due()) < self._timer.deadline:
+            self._timer.deadline = due
+
+    def _wake_writer(self) -> None:
+        self._output.set()
+        self._rearm()
+
+    def _wake_reader(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,98 @@
+"""The accept loop: one driver per connection, a barrier round each, a bound on how many."""
+
+from __future__ import annotations
+
+import errno
+
+import anyio
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup
+
+from plivo_anyio._driver import Authorize, Driver
+from plivo_anyio._logging import logger
+from plivo_anyio._registry import Registry
+from plivo_anyio._transport import AnyioTransport, Transport, TransportLost
+from plivo_core import Limits, ServerConnection, Timings
+
+__all__ = ["Server"]
+
+_OUT_OF_SOMETHING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server:
+    """Serves one registry of handlers on any number of listeners."""
+
+    def __init__(
+        self, registry: Registry, *, limits: Limits, timings: Timings, authorize: Authorize
+    ) -> None:
+        self._registry = registry
+        self._limits = limits
+        self._timings = timings
+        self._authorize = authorize
+        self.connections = 0
+        self.half_open = 0
+
+    async def accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
+        """Accept until cancelled; running out of file descriptors is a pause, not an end."""
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in _OUT_OF_SOMETHING:
+                    raise
+                logger.error("cannot accept: %s", error)
+                await anyio.sleep(0.1)
+                continue
+            tasks.start_soon(self._serve, AnyioTransport(stream))
+
+    async def _serve(self, transport: Transport) -> None:
+        if (
+            self.connections >= self._limits.max_connections
+            or self.half_open >= self._limits.max_half_open
+        ):
+            await self._refuse(transport)
+            return
+        half_open = True
+
+        def request_received() -> None:
+            nonlocal half_open
+            if half_open:
+                half_open = False
+                self.half_open -= 1
+
+        self.connections += 1
+        self.half_open += 1
+        try:
+            await Driver(
+                transport,
+                registry=self._registry,
+                limits=self._limits,
+                timings=self._timings,
+                authorize=self._authorize,
+                on_request=request_received,
+            ).run()
+        except Exception:  # noqa: BLE001 - it was this connection's: the others go on
+            logger.exception("a connection failed")
+        finally:
+            self.connections -= 1
+            request_received()
+
+    async def _refuse(self, transport: Transport) -> None:
+        logger.warning("refused a connection: %d are open", self.connections)
+        conn = ServerConnection(now=anyio.current_time(), limits=self._limits)
+        conn.reject(503, body=b"too many calls\n", now=anyio.current_time())
+        conn.next_event()
+        with anyio.move_on_after(self._timings.linger, shield=True):
+            try:
+                await transport.send(conn.data_to_send())
+                await transport.send_eof()
+                while await transport.receive(self._limits.read_size):
+                    pass
+            except TransportLost:
+                pass
+        await transport.aclose()
+
+
+def bound_address(listener: SocketListener) -> tuple[str, int]:
+    """Host and port a listener is bound to."""
+    address = listener.extra(SocketAttribute.local_address)
+    return str(address[0]), int(address[1])
