@@ -117,6 +117,7 @@ class PlatformCall:
         self._speech: _Speech | None = None
         self._tokens: list[str] = []
         self._played_until = 0.0
+        self._hang_up_at: float | None = None
         self._finished = False
         self.heard_ms = 0.0
         """Milliseconds of audio queued for the caller and not cleared before they played."""
@@ -169,13 +170,14 @@ class PlatformCall:
         if isinstance(command, InvalidMessage):
             self.invalid.append(command)
             return
-        self._react(command, now)
         self._commands.append(command)
+        self._react(command, now)
         self._advance(now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due; harmless if early."""
         self._tick(now)
+        self._hang_up_if_due(now)
         self._advance(now)
 
     # -- output --------------------------------------------------------------------------------
@@ -189,6 +191,8 @@ class PlatformCall:
         if self._finished:
             return None
         waits = [self._due[0][0]] if self._due else []
+        if self._hang_up_at is not None:
+            waits.append(self._hang_up_at)
         if self._step is not None:
             waits.append(self._step_until)
         return min(waits, default=None)
@@ -262,7 +266,9 @@ class PlatformCall:
             if "system_prompt" in command.fields and {"tools", "llm"} & set(command.fields):
                 self._out.append(AgentHandoff())
         elif isinstance(command, Hangup):
-            self._end("agent_hangup", now)
+            # A farewell that is being spoken is heard to its end.
+            self._hang_up_at = max(now, self._speech.ends_at) if self._speech else now
+            self._hang_up_if_due(now)
 
     def _speak(self, text: str, now: float, *, source: str) -> float:
         self._interrupt(now)
@@ -270,7 +276,7 @@ class PlatformCall:
         self._speech = _Speech(text, now, ends_at)
         self._out.append(AgentSpeechCreated(source=source, user_initiated=source == "say"))
         self._out.append(AgentSpeechStarted())
-        done = AgentSpeechCompleted(playback_position_s=ends_at - now, transcript=text)
+        done = AgentSpeechCompleted(playback_position_s=round(ends_at - now, 3), transcript=text)
         self._later(ends_at, done)
         return ends_at
 
@@ -283,7 +289,7 @@ class PlatformCall:
         self._out.append(
             Interruption(
                 interrupted_text=speech.text[: int(len(speech.text) * share)],
-                playback_position_s=now - speech.started_at,
+                playback_position_s=round(now - speech.started_at, 3),
             )
         )
 
@@ -293,6 +299,10 @@ class PlatformCall:
         self._cancel(PlayedStream)  # pending checkpoints are not acknowledged (PROTOCOL.md 13)
         self._out.append(ClearedAudio(stream_id=self._stream_id))
 
+    def _hang_up_if_due(self, now: float) -> None:
+        if self._hang_up_at is not None and now >= self._hang_up_at and not self._finished:
+            self._end("agent_hangup", now)
+
     def _end(self, reason: str, now: float) -> None:
         self._tick(now)
         self._due.clear()
@@ -300,8 +310,15 @@ class PlatformCall:
             self._out.append(StreamStop(stream_id=self._stream_id))
         if self._mode != "stream":
             self._out.append(AgentSessionEnded(reason=reason))
-        self._step = None
+        # What came before the end still counts; the rest of the script will not happen.
+        rest = [self._step, *self._script]
+        self._script.clear()
         self._finished = True
+        for step in rest:
+            if isinstance(step, Expect):
+                self._step, self._step_until = step, now
+                self._pass_step(now)
+        self._step = None
 
     def _later(self, due: float, event: PlatformEvent) -> None:
         self._counter += 1

@@ -91,7 +91,7 @@ class HttpServer:
     def _next_head(self) -> Request | Refused | None:
         limit = self._limits.max_head
         room = limit - self._head
-        self._h11.receive_data(bytes(self._buffer[:room]))
+        _feed(self._h11, self._buffer[:room])
         self._head += min(room, len(self._buffer))
         del self._buffer[:room]
         event = self._h11.next_event()
@@ -132,7 +132,7 @@ class HttpServer:
     def _next_body(self) -> Request | Refused | None:
         assert self._request is not None
         if not self.upgrade and self._buffer:
-            self._h11.receive_data(bytes(self._buffer))
+            _feed(self._h11, self._buffer)
             self._buffer.clear()
         while True:
             event = self._h11.next_event()
@@ -183,6 +183,12 @@ class HttpServer:
     @staticmethod
     def _headers(event: h11.Request) -> Headers:
         return tuple((name.decode(), value.decode("latin-1")) for name, value in event.headers)
+
+
+def _feed(parser: h11.Connection, data: bytearray) -> None:
+    """Give h11 bytes; none at all would mean the end of the stream to it."""
+    if data:
+        parser.receive_data(bytes(data))
 
 
 def check_headers(headers: Headers, *, switching: bool = False) -> None:
@@ -249,7 +255,7 @@ class HttpClient:
     def _next(self, *, eof: bool) -> Response | str | None:
         while self._response is None:
             room = self._limits.max_head - self._head
-            self._h11.receive_data(bytes(self._buffer[:room]))
+            _feed(self._h11, self._buffer[:room])
             self._head += min(room, len(self._buffer))
             del self._buffer[:room]
             event = self._h11.next_event()
@@ -267,7 +273,7 @@ class HttpClient:
 
     def _next_body(self, response: h11.Response, *, eof: bool) -> Response | None:
         if self._buffer:
-            self._h11.receive_data(bytes(self._buffer))
+            _feed(self._h11, self._buffer)
             self._buffer.clear()
         while len(self._body) < _ANSWER_EXCERPT:
             event = self._h11.next_event()

@@ -1,0 +1,108 @@
+"""Drives Plivo's side of one call over TCP: a :class:`PlatformCall` on a ``ClientConnection``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import ByteStream
+
+from plivo_anyio._transport import AnyioTransport, TransportLost
+from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
+from plivo_core.platform import PlatformCall, PlatformEvent
+
+__all__ = ["place_call"]
+
+_CLOSE_GRACE = 1.0  # seconds for the application to close after the call is over, then we do
+
+
+async def place_call(
+    call: PlatformCall,
+    host: str,
+    port: int,
+    *,
+    target: str = "/",
+    on_sent: Callable[[PlatformEvent], None] = lambda event: None,
+    on_received: Callable[[Command | InvalidMessage], None] = lambda command: None,
+) -> Ended:
+    """Play ``call`` against the application at ``ws://host:port{target}``; how it ended.
+
+    ``on_sent`` sees every event, ``on_received`` every command as it passes. Raises OSError when
+    nobody listens there.
+    """
+    async with await anyio.connect_tcp(host, port) as stream:
+        return await _Caller(call, stream, f"{host}:{port}", target, on_sent, on_received).run()
+
+
+class _Caller:
+    def __init__(
+        self,
+        call: PlatformCall,
+        stream: ByteStream,
+        host: str,
+        target: str,
+        on_sent: Callable[[PlatformEvent], None],
+        on_received: Callable[[Command | InvalidMessage], None],
+    ) -> None:
+        self._call = call
+        self._transport = AnyioTransport(stream)
+        self._on_sent = on_sent
+        self._on_received = on_received
+        self._conn = ClientConnection(
+            host=host, target=target, random_bytes=secrets.token_bytes, now=anyio.current_time()
+        )
+        self._close_at: float | None = None
+        self._ended: Ended | None = None
+
+    async def run(self) -> Ended:
+        conn = self._conn
+        while True:
+            self._drain(anyio.current_time())
+            while data := conn.data_to_send():
+                await self._send(data)
+                self._drain(anyio.current_time())
+            if self._ended is not None:
+                return self._ended
+            with anyio.CancelScope(deadline=self._due()):
+                data = await self._transport.receive(conn.limits.read_size)
+                if data:
+                    conn.receive_data(data, now=anyio.current_time())
+                else:
+                    conn.receive_eof(now=anyio.current_time())
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            with anyio.fail_after(self._conn.timings.write):
+                await self._transport.send(data)
+        except (TransportLost, TimeoutError):
+            self._conn.send_failed(now=anyio.current_time())
+
+    def _drain(self, now: float) -> None:
+        """Pass on what either side has to say, and what the clock says to both."""
+        conn, call = self._conn, self._call
+        conn.handle_timeout(now=now)
+        while (item := conn.next_event()) is not None:
+            if isinstance(item, Upgraded):
+                call.start(now=now)
+            elif isinstance(item, Ended):
+                self._ended = item
+            elif not isinstance(item, Rejected):  # its Ended says it all
+                self._on_received(item)
+                call.receive_command(item, now=now)
+        if self._ended is not None:
+            return
+        call.handle_timeout(now=now)
+        while (event := call.next_event()) is not None:
+            self._on_sent(event)
+            conn.send(event, now=now)
+        if call.finished:
+            if self._close_at is None:
+                self._close_at = now + _CLOSE_GRACE
+            elif now >= self._close_at:
+                conn.close(now=now)
+                self._close_at = float("inf")
+
+    def _due(self) -> float:
+        waits = (self._conn.deadline(), self._call.deadline(), self._close_at)
+        return min((due for due in waits if due is not None), default=float("inf"))
