@@ -297,8 +297,12 @@ class Lanes:
         )
 
     def deadline(self) -> float | None:
-        """When to call check()."""
-        since = [lane.busy_since for lane in (self._control, self._media) if lane.busy_since]
+        """When to call check(); an item that has not begun counts as beginning now."""
+        since = [
+            anyio.current_time() if lane.busy_since is None else lane.busy_since
+            for lane in (self._control, self._media)
+            if not lane.idle
+        ]
         return min(since) + self._timings.handler if since else None
 
     def check(self, now: float) -> None:
