@@ -181,7 +181,7 @@ class Report:
         return ok
 
 
-def _agent_checks(seen: Seen, ended: Ended) -> list[tuple[str, bool]]:
+def _agent_checks(seen: Seen, ended: Ended | None) -> list[tuple[str, bool]]:
     """What the agent must have observed, in terms of its own handlers."""
     wanted = {
         "greeting spoken": AgentSpeechCompleted,
@@ -196,7 +196,7 @@ def _agent_checks(seen: Seen, ended: Ended) -> list[tuple[str, bool]]:
     }
     checks = [(f"agent saw {label}", kind in seen.events) for label, kind in wanted.items()]
     checks.append(("on_disconnect ran once", seen.disconnects == 1))
-    closed = (ended.initiator, ended.code) == ("remote", 1000)
+    closed = ended is not None and (ended.initiator, ended.code) == ("remote", 1000)
     checks.append(("the agent closed the connection cleanly", closed))
     return checks
 
@@ -206,6 +206,7 @@ async def run_demo(backend: str, *, as_json: bool, out: Callable[[str], None]) -
     seen = Seen()
     call = PlatformCall(script(), seconds_per_character=0.003)
     report = Report(out, as_json, anyio.current_time())
+    ended: Ended | None = None
     async with anyio.create_task_group() as tasks:
         host, port = await tasks.start(make_app(seen).serve, "127.0.0.1", 0)
         if not as_json:

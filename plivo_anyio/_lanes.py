@@ -210,15 +210,15 @@ class Lanes:
         for handler in self._registry.chain(event):
             try:
                 await handler(self._session, event)
-            except Exception as error:  # noqa: BLE001 - the barrier round a handler
-                await self.report(event, error)
+            except BaseException as error:  # noqa: BLE001 - the barrier round a handler
+                await self._caught(event, error)
 
     async def _run_life(self, handler: Callable[[CallSession], Awaitable[object]] | None) -> None:
         if handler is not None:
             try:
                 await handler(self._session)
-            except Exception as error:  # noqa: BLE001 - the barrier round a handler
-                await self.report(None, error)
+            except BaseException as error:  # noqa: BLE001 - the barrier round a handler
+                await self._caught(None, error)
 
     async def _run_tool_task(self, event: ToolCall) -> None:
         try:
@@ -244,11 +244,11 @@ class Lanes:
                     logger.warning("no handler for tool %r", event.name, extra=self._about())
             if scope.cancelled_caught:
                 failure = "the tool took too long"
-                error = TimeoutError(f"tool {event.name!r} ran for {self._timings.tool_call} s")
-                await self.report(event, error)
-        except Exception as error:  # noqa: BLE001 - the barrier round a handler
+                late = TimeoutError(f"tool {event.name!r} ran for {self._timings.tool_call} s")
+                await self.report(event, late)
+        except BaseException as error:  # noqa: BLE001 - the barrier round a handler
             failure = "the tool failed"
-            await self.report(event, error)
+            await self._caught(event, error)
         try:
             self._send_answer(event, result, failure)
         except Exception as error:  # noqa: BLE001 - say, a result that JSON cannot carry
@@ -271,6 +271,21 @@ class Lanes:
 
     # -- trouble -------------------------------------------------------------------------------
 
+    async def _caught(self, event: Event | None, error: BaseException) -> None:
+        """Report what a handler raised; let our own cancellation and the process's end pass."""
+        if isinstance(error, Exception):
+            await self.report(event, error)
+        elif isinstance(
+            error, anyio.get_cancelled_exc_class()
+        ) and anyio.current_effective_deadline() > float("-inf"):
+            # On asyncio a handler that awaits a cancelled task raises CancelledError, which would
+            # silently end the lane.
+            stray = RuntimeError("the handler let a cancellation escape that was not its own")
+            stray.__cause__ = error
+            await self.report(event, stray)
+        else:
+            raise error
+
     async def report(self, event: Event | None, error: Exception) -> None:
         """Tell ``on_handler_error`` (or the log); its own exceptions are only logged."""
         if isinstance(error, SessionClosedError):
@@ -283,7 +298,8 @@ class Lanes:
             )
             return
         try:
-            await handler(self._session, event, error)
+            with anyio.fail_after(self._timings.handler):
+                await handler(self._session, event, error)
         except Exception:  # noqa: BLE001 - the last barrier
             logger.exception("on_handler_error itself failed", extra=self._about())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import anyio
@@ -322,6 +323,55 @@ async def test_a_handler_that_raises_is_reported_and_the_call_lives_on() -> None
         ("NoneType", "at connect"),
         ("Dtmf", "zero"),
     ]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_that_escapes_a_handler_is_reported_and_the_lane_lives_on() -> None:
+    app, reported = VoiceApp(), list[Exception]()
+
+    @app.on(Dtmf)
+    async def pressed(session: CallSession, event: Dtmf) -> None:
+        if event.digit == "0":
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+        session.speak(event.digit)
+
+    @app.tool("look")
+    async def look(session: CallSession, call: ToolCall) -> None:
+        raise asyncio.CancelledError
+
+    @app.on_handler_error
+    async def failed(session: CallSession, event: object, error: Exception) -> None:
+        reported.append(error)
+
+    async with a_call(app) as caller:
+        await caller.says(Dtmf(digit="0"), Dtmf(digit="1"))
+        assert await caller.receives() == Speak("1")
+        await caller.says(ToolCall(id="t", name="look"))
+        assert await caller.receives() == ToolError("t", "the tool failed")
+    assert ["cancellation" in str(error) for error in reported] == [True, True]
+
+
+async def test_a_reporter_that_hangs_does_not_hang_the_lane(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = VoiceApp(timings=Timings(handler=0.05))
+
+    @app.on(Dtmf)
+    async def pressed(session: CallSession, event: Dtmf) -> None:
+        if event.digit == "0":
+            await anyio.sleep_forever()
+        session.speak(event.digit)
+
+    @app.on_handler_error
+    async def failed(session: CallSession, event: object, error: Exception) -> None:
+        await anyio.sleep_forever()
+
+    async with a_call(app) as caller:
+        await caller.says(Dtmf(digit="0"), Dtmf(digit="1"))
+        assert await caller.receives() == Speak("1")
+    assert "on_handler_error itself failed" in caplog.text
 
 
 async def test_without_a_reporter_errors_go_to_the_log_with_call_id_and_session_id(
