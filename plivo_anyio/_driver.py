@@ -68,14 +68,17 @@ class Driver:
     # -- what a session asks -------------------------------------------------------------------
 
     def send(self, command: Command, now: float | None) -> None:
+        if now is None:
+            now = anyio.current_time()
         try:
-            self.conn.send(command, now=anyio.current_time() if now is None else now)
+            self.conn.send(command, now=now)
         finally:
-            self._wake_writer()
+            self._wake_writer(now)
 
     def close(self, code: int, reason: str) -> None:
-        self.conn.close(code, reason, now=anyio.current_time())
-        self._wake_writer()
+        now = anyio.current_time()
+        self.conn.close(code, reason, now=now)
+        self._wake_writer(now)
 
     # -- tasks ---------------------------------------------------------------------------------
 
@@ -113,13 +116,14 @@ class Driver:
                     if at_eof:
                         await anyio.sleep_forever()
                     data = await receive(size)
+                    now = anyio.current_time()
                     if data:
-                        conn.receive_data(data, now=anyio.current_time())
+                        conn.receive_data(data, now=now)
                     else:
                         at_eof = True
-                        conn.receive_eof(now=anyio.current_time())
+                        conn.receive_eof(now=now)
                     todo = self._drain()
-                    self._rearm()
+                    self._rearm(now)
             if self._timer.cancelled_caught:
                 now = anyio.current_time()
                 conn.handle_timeout(now=now)
@@ -237,14 +241,22 @@ class Driver:
             due = late if due is None else min(due, late)
         return float("inf") if due is None else due
 
-    def _rearm(self) -> None:
+    def _rearm(self, now: float) -> None:
         """Move the timer only if it would be late: early is harmless, re-arming is dear."""
-        if self._timer is not None and (due := self._due()) < self._timer.deadline:
-            self._timer.deadline = due
+        timer = self._timer
+        if timer is None:
+            return
+        armed = timer.deadline
+        # A handler that begins now is late after Timings.handler: a timer that rings before that
+        # needs no look at the lanes, and that is nearly always so.
+        late_enough = armed <= now + self.conn.timings.handler
+        due = self.conn.deadline() if late_enough else self._due()
+        if due is not None and due < armed:
+            timer.deadline = due
 
-    def _wake_writer(self) -> None:
+    def _wake_writer(self, now: float) -> None:
         self._output.set()
-        self._rearm()
+        self._rearm(now)
 
     def _wake_reader(self) -> None:
         if self._timer is not None:
