@@ -1,0 +1,72 @@
+"""The public surface as users type it. Checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from typing_extensions import assert_type
+
+from plivo_anyio import CallSession, VoiceApp
+from plivo_core import (
+    ClientConnection,
+    Ended,
+    Event,
+    InvalidMessage,
+    RequestReceived,
+    ServerConnection,
+    UnknownEvent,
+    parse_command,
+    parse_event,
+    serialize_event,
+)
+from plivo_core.commands import Command, RawCommand, Speak
+from plivo_core.events import AgentEvent, Dtmf, StreamEvent, StreamMedia, ToolCall
+
+app = VoiceApp()
+
+
+@app.on(Dtmf)
+async def by_class(session: CallSession, event: Dtmf) -> None:
+    assert_type(event.digit, str)
+    session.speak("one")
+
+
+@app.on("user.dtmf", replace=True)
+async def by_name(session: CallSession, event: Dtmf) -> None:
+    session.send_dtmf("1w2")
+
+
+@app.tool("look")
+async def look(session: CallSession, call: ToolCall) -> dict[str, object]:
+    return {"order": call.arguments.get("order")}
+
+
+assert_type(by_class, Callable[[CallSession, Dtmf], Awaitable[object]])
+
+
+@app.on(StreamMedia)  # type: ignore[arg-type]
+async def wrong_event(session: CallSession, event: Dtmf) -> None:
+    """A handler of another event's class is refused by the type checker."""
+
+
+def embed(conn: ServerConnection, data: bytes, now: float) -> None:
+    conn.receive_data(data, now=now)
+    while (event := conn.next_event()) is not None:
+        assert_type(event, RequestReceived | Event)
+        if isinstance(event, RequestReceived):
+            conn.accept(now=now)
+        elif isinstance(event, Ended):
+            assert_type(event.code, int)
+    conn.send(Speak("hello"), now=now)
+    assert_type(conn.data_to_send(), bytes)
+    assert_type(conn.deadline(), float | None)
+
+
+def parse(text: str, client: ClientConnection) -> None:
+    event = parse_event(text)
+    assert_type(event, AgentEvent | StreamEvent | UnknownEvent | InvalidMessage)
+    if not isinstance(event, InvalidMessage):
+        assert_type(serialize_event(event), dict[str, object])
+        client.send(event, now=0.0)
+    assert_type(parse_command(text), Command | InvalidMessage)
+    RawCommand({"type": "custom.thing"})
