@@ -1,6 +1,9 @@
 """Echo a caller's audio: every media packet comes back as playAudio.
 
-python examples/media_echo.py --port 9000 --backend asyncio
+    python examples/media_echo.py --port 9000 --backend asyncio
+
+For a plain <Stream> or an agent with raw audio. ``event.payload`` is base64 text and goes back as
+it came; use ``event.decode()`` for the samples. The WebSocket closes when the stream stops.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import SocketListener, TaskStatus
 
 from plivo_anyio._logging import configure_from_environment, logger
-from plivo_anyio._registry import AnyHandler, Registry, require_async
+from plivo_anyio._registry import AnyHandler, Registry, class_key, require_async
 from plivo_anyio._server import Server, bound_address
 from plivo_anyio._session import CallSession
 from plivo_core import ConfigError, Limits, Request, Timings
@@ -60,11 +60,11 @@ class VoiceApp:
         """Handle one kind of event: its wire name (``"user.dtmf"``) or its class (``Dtmf``).
 
         A wire name may be one this version does not know; the handler then gets an UnknownEvent.
-        Raises ConfigError for a handler that is not async, and for a second one of the same event
-        unless ``replace``.
+        ``UnknownEvent`` itself catches the unknown ones that have no handler of their own. Raises
+        ConfigError for a class that is no event, for a handler that is not async, and for a second
+        one of the same event unless ``replace``.
         """
-        name = event if isinstance(event, str) else getattr(event, "type", None)
-        key = name if isinstance(name, str) else event
+        key = event if isinstance(event, str) else class_key(event)
 
         def register(handler: Any) -> Any:
             self._registry.add(key, handler, replace=replace)

@@ -56,6 +56,7 @@ class Driver:
         self._tasks: TaskGroup | None = None
         self._timer: anyio.CancelScope | None = None
         self._output = anyio.Event()
+        self._send_began = anyio.current_time()
         self._flushed = anyio.Event()
         self._ended: Ended | None = None
         self._farewell = (1001, "server shutting down")
@@ -88,7 +89,9 @@ class Driver:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._write)
                 await self._read()
-                with anyio.move_on_after(self.conn.timings.write):
+                # What is being written counts from when that began: a peer that reads nothing has
+                # had its time when the core gives it up.
+                with anyio.CancelScope(deadline=self._send_began + self.conn.timings.write):
                     await self._flushed.wait()
                 await self._close_transport()
                 if self._lanes is not None:
@@ -192,6 +195,7 @@ class Driver:
         conn, send = self.conn, self._transport.send
         while True:
             while data := conn.data_to_send():
+                self._send_began = anyio.current_time()
                 try:
                     await send(data)
                 except TransportLost:
@@ -202,6 +206,7 @@ class Driver:
             if conn.should_close_transport:
                 self._flushed.set()
                 return
+            self._rearm(self._send_began)  # a Close that went out is waited for
             await self._output.wait()
             self._output = anyio.Event()
 

@@ -127,7 +127,9 @@ class Lanes:
         )
         self._media_ms = 0.0
         self._media_started = False
-        self._starts_waiting = 0  # `start` handlers that have not returned: media waits for them
+        # `start` handlers (and on_connect) that have not returned: media waits for them.
+        self._starts_waiting = 0
+        self._connected = anyio.Event()
         self._tools_running = 0
         self._changed: anyio.Event | None = None
         self._tasks: TaskGroup | None = None
@@ -136,6 +138,7 @@ class Lanes:
     def start(self, tasks: TaskGroup) -> None:
         """Begin with ``on_connect``, in the control lane."""
         self._tasks = tasks
+        self._hold_media()
         self._control.put((None, 0))
         tasks.start_soon(self._control.work, self._notify)
 
@@ -161,10 +164,13 @@ class Lanes:
                 )
             self._control_size += size
             if isinstance(event, StreamStart):
-                self._starts_waiting += 1
-                self._media.paused = True
+                self._hold_media()
             self._control.put((event, size))
         return None
+
+    def _hold_media(self) -> None:
+        self._starts_waiting += 1
+        self._media.paused = True
 
     def _put_media(self, event: StreamMedia) -> None:
         if not self._registry.chain(event):
@@ -196,7 +202,9 @@ class Lanes:
             else:
                 await self._run_chain(event)
         finally:
-            if isinstance(event, StreamStart):
+            if event is None:
+                self._connected.set()
+            if event is None or isinstance(event, StreamStart):
                 self._starts_waiting -= 1
                 self._media.paused = self._starts_waiting > 0
                 self._media.wake()
@@ -222,6 +230,7 @@ class Lanes:
 
     async def _run_tool_task(self, event: ToolCall) -> None:
         try:
+            await self._connected.wait()
             await self._answer_tool(event)
         finally:
             self._tools_running -= 1
@@ -229,17 +238,15 @@ class Lanes:
 
     async def _answer_tool(self, event: ToolCall) -> None:
         """Run the tool's handler; what it returns, raises or fails to do becomes the answer."""
-        catch_all = self._registry.catch_all
         handler, _ = self._registry.tool(event.name)
         result: object = None
         failure = ""
         try:
             with anyio.move_on_after(self._timings.tool_call) as scope:
-                if catch_all is not None:
-                    await catch_all(self._session, event)
+                await self._run_catch_all(event)
                 if handler is not None:
                     result = await handler(self._session, event)
-                elif catch_all is None:
+                elif self._registry.catch_all is None:
                     failure = "there is no such tool"
                     logger.warning("no handler for tool %r", event.name, extra=self._about())
             if scope.cancelled_caught:
@@ -254,6 +261,13 @@ class Lanes:
         except Exception as error:  # noqa: BLE001 - say, a result that JSON cannot carry
             await self.report(event, error)
             self._send_answer(event, None, "the tool failed")
+
+    async def _run_catch_all(self, event: ToolCall) -> None:
+        if self._registry.catch_all is not None:
+            try:
+                await self._registry.catch_all(self._session, event)
+            except BaseException as error:  # noqa: BLE001 - the barrier round a handler
+                await self._caught(event, error)
 
     def _send_answer(self, event: ToolCall, result: object, failure: str) -> None:
         """Send what the handler left unsaid. No text of an exception leaves the house."""

@@ -52,6 +52,7 @@ class _Caller:
         self._conn = ClientConnection(
             host=host, target=target, random_bytes=secrets.token_bytes, now=anyio.current_time()
         )
+        self._started = False
         self._close_at: float | None = None
         self._ended: Ended | None = None
 
@@ -84,6 +85,7 @@ class _Caller:
         conn.handle_timeout(now=now)
         while (item := conn.next_event()) is not None:
             if isinstance(item, Upgraded):
+                self._started = True
                 call.start(now=now)
             elif isinstance(item, Ended):
                 self._ended = item
@@ -91,6 +93,8 @@ class _Caller:
                 self._on_received(item)
                 call.receive_command(item, now=now)
         if self._ended is not None:
+            return
+        if not self._started:
             return
         call.handle_timeout(now=now)
         while (event := call.next_event()) is not None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plivo_core import ConfigError, UnknownEvent
+from plivo_core import ConfigError, Ended, InvalidMessage, ToolCallExpired, UnknownEvent
 
 if TYPE_CHECKING:
     from plivo_anyio._session import CallSession
@@ -26,6 +26,20 @@ def key_of(event: object) -> HandlerKey:
         return event.type
     name = getattr(type(event), "type", None)
     return name if isinstance(name, str) else type(event)
+
+
+def class_key(kind: type[object]) -> HandlerKey:
+    """The key of an event class. Raises ConfigError for a class that is not one."""
+    name = getattr(kind, "type", None)
+    if isinstance(name, str):
+        return name
+    if kind in (InvalidMessage, ToolCallExpired, UnknownEvent):
+        return kind
+    if kind is Ended:
+        raise ConfigError("Ended is not handled by on()", hint="use on_disconnect: session.ended")
+    raise ConfigError(
+        f"{kind.__name__} is not an event", hint="use a class of plivo_core.events or a wire name"
+    )
 
 
 def require_async(handler: Callable[..., object], what: str) -> None:
@@ -89,6 +103,8 @@ class Registry:
         chain = self._chains.get(key)
         if chain is None:
             named = self._named.get(key)
+            if named is None and isinstance(event, UnknownEvent):
+                named = self._named.get(UnknownEvent)
             chain = tuple(h for h in (self._catch_all, named) if h is not None)
             if named is not None or not isinstance(event, UnknownEvent):
                 self._chains[key] = chain  # a peer may invent names; those are not remembered

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 
 from plivo_anyio._driver import Authorize, Driver
 from plivo_anyio._logging import logger
@@ -42,7 +43,18 @@ class Server:
                 logger.error("cannot accept: %s", error)
                 await anyio.sleep(0.1)
                 continue
+            self._keep_little_unsent(stream)
             tasks.start_soon(self._serve, AnyioTransport(stream))
+
+    def _keep_little_unsent(self, stream: SocketStream) -> None:
+        """Stop the kernel from hoarding minutes of audio, which no clearAudio could overtake."""
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            try:
+                stream.extra(SocketAttribute.raw_socket).setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._limits.transport_buffer
+                )
+            except OSError:
+                pass  # the peer has gone already
 
     async def _serve(self, transport: Transport) -> None:
         if (

@@ -68,6 +68,13 @@ def test_an_object_with_an_async_call_is_a_handler() -> None:
     VoiceApp().on(Dtmf)(Answering())
 
 
+def test_only_events_can_be_handled_by_class() -> None:
+    with pytest.raises(ConfigError, match="on_disconnect"):
+        VoiceApp().on(Ended)
+    with pytest.raises(ConfigError, match="int is not an event"):
+        VoiceApp().on(int)
+
+
 def test_run_refuses_an_unknown_backend() -> None:
     with pytest.raises(ConfigError, match="curio"):
         VoiceApp().run("127.0.0.1", 0, backend="curio")
@@ -85,10 +92,16 @@ async def test_handlers_are_found_by_class_by_name_and_for_events_nobody_knows()
     async def mood(session: CallSession, event: UnknownEvent) -> None:
         session.speak(str(event["mood"]))
 
+    @app.on(UnknownEvent)
+    async def unknown(session: CallSession, event: UnknownEvent) -> None:
+        session.speak(f"what is {event.type}?")
+
     async with a_call(app) as caller:
         await caller.says("[1]", UnknownEvent(type="user.mood_changed", mood="happy"))
+        await caller.says(UnknownEvent(type="user.left"))
         assert await caller.receives() == Speak("not_an_object")
         assert await caller.receives() == Speak("happy")
+        assert await caller.receives() == Speak("what is user.left?")
 
 
 @pytest.mark.anyio

@@ -298,6 +298,52 @@ async def test_a_tool_call_without_an_id_runs_and_is_not_answered() -> None:
         assert commands == []
 
 
+async def test_nothing_runs_before_on_connect_has_returned() -> None:
+    app, seen = VoiceApp(), list[str]()
+
+    @app.on_connect
+    async def connected(session: CallSession) -> None:
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        seen.append("connect")
+
+    @app.on(StreamMedia)
+    async def heard(session: CallSession, event: StreamMedia) -> None:
+        seen.append("media")
+        session.send_media(event.payload)
+
+    @app.tool("look")
+    async def look(session: CallSession, call: ToolCall) -> str:
+        seen.append("tool")
+        return "seen"
+
+    async with a_call(app) as caller:
+        await caller.says(ToolCall(id="t", name="look"), media(1))
+        assert {type(await caller.receives()) for _ in range(2)} == {ToolResult, PlayAudio}
+    assert seen[0] == "connect"
+
+
+async def test_a_catch_all_that_raises_does_not_keep_the_tool_from_answering() -> None:
+    app, reported = VoiceApp(), list[Exception]()
+
+    @app.on_event
+    async def anything(session: CallSession, event: object) -> None:
+        raise RuntimeError("mine")
+
+    @app.tool("look")
+    async def look(session: CallSession, call: ToolCall) -> str:
+        return "seen"
+
+    @app.on_handler_error
+    async def failed(session: CallSession, event: object, error: Exception) -> None:
+        reported.append(error)
+
+    async with a_call(app) as caller:
+        await caller.says(ToolCall(id="t", name="look"))
+        assert await caller.receives() == ToolResult("t", "seen")
+    assert [str(error) for error in reported] == ["mine"]
+
+
 async def test_a_handler_that_raises_is_reported_and_the_call_lives_on() -> None:
     app, reported = VoiceApp(), list[tuple[object, Exception]]()
 
