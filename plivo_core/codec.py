@@ -15,14 +15,15 @@ from math import isfinite
 from typing import Literal, NoReturn, TypeAlias, cast
 
 from plivo_core.errors import InvalidCommandError
+from plivo_core.limits import Limits
 
-__all__ = ["DEFAULT_CODEC", "Codec", "InvalidReason", "MalformedMessage"]
+__all__ = ["DEFAULT_CODEC", "Codec", "InvalidReason", "MalformedMessage", "codec_for"]
 
 InvalidReason: TypeAlias = Literal["invalid_json", "not_an_object"]
 
-# Escapes are matched as pairs, so that an escaped quote does not end a string. No quantifier:
-# linear in the text, whatever it holds.
-_STRUCTURE = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+# Escapes are matched as pairs, so that an escaped quote does not end a string, and give "", which
+# costs no memory. No quantifier: linear in the text, whatever it holds.
+_STRUCTURE = re.compile(r'\\.|(["\[\]{}])', re.DOTALL)
 
 
 class MalformedMessage(ValueError):  # noqa: N818 - not an error of ours: a verdict on a message
@@ -64,7 +65,7 @@ class Codec:
         *,
         loads: Callable[[str], object] = _strict_loads,
         dumps: Callable[[object], str] = _ascii_dumps,
-        max_depth: int = 64,
+        max_depth: int = 64,  # Limits.max_json_depth
     ) -> None:
         self._loads = loads
         self._dumps = dumps
@@ -83,14 +84,17 @@ class Codec:
             if isinstance(error, MalformedMessage):
                 raise
             raise MalformedMessage("invalid_json") from None
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             raise MalformedMessage("not_an_object")
         return cast("dict[str, object]", value)
 
     def encode(self, message: Mapping[str, object]) -> str:
         """One line of JSON. Raises InvalidCommandError for values JSON cannot carry."""
         try:
-            return self._dumps(message)
+            text = self._dumps(message)
+            if not text.isascii():
+                text.encode()  # what cannot be UTF-8 must not surface when the frame is written
+            return text
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidCommandError(
                 f"the message cannot be written as JSON: {error}",
@@ -104,15 +108,22 @@ class Codec:
         for mark in _STRUCTURE.findall(text):
             if mark == '"':
                 in_string = not in_string
-            elif in_string:
+            elif in_string or not mark:
                 continue
             elif mark in "{[":
                 depth += 1
                 if depth > self.max_depth:
                     return True
-            elif mark in "]}":
+            else:
                 depth -= 1
         return False
 
 
 DEFAULT_CODEC = Codec()
+
+
+def codec_for(limits: Limits) -> Codec:
+    """The standard library's JSON, with the depth that ``limits`` allow."""
+    if limits.max_json_depth == DEFAULT_CODEC.max_depth:
+        return DEFAULT_CODEC
+    return Codec(max_depth=limits.max_json_depth)

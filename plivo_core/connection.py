@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from plivo_core.codec import DEFAULT_CODEC, Codec
+from plivo_core.codec import Codec, codec_for
 from plivo_core.commands import Command, parse_command
 from plivo_core.errors import LocalProtocolError
 from plivo_core.events import (
@@ -61,7 +61,7 @@ class ServerConnection:
         now: float,
         limits: Limits | None = None,
         timings: Timings | None = None,
-        codec: Codec = DEFAULT_CODEC,
+        codec: Codec | None = None,
     ) -> None:
         self._wire = WebSocketServer(now=now, limits=limits, timings=timings)
         self._clock = self._wire.clock
@@ -70,6 +70,7 @@ class ServerConnection:
         self.session = Session(now=now, limits=self.limits, timings=self.timings, codec=codec)
         self.request: Request | None = None
         """The request, from RequestReceived on."""
+        self._accepted_at = now
         self.message_size = 0
         """Bytes (or characters, for text) of the message that gave the last event."""
 
@@ -77,22 +78,25 @@ class ServerConnection:
 
     def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
         """Bytes from the peer, cut anywhere; ignored after the end."""
+        self.session.now = now
         self._wire.receive_data(data, now=now)
 
     def receive_eof(self, *, now: float) -> None:
         """The peer will send nothing more. Idempotent."""
+        self.session.now = now
         self._wire.receive_eof(now=now)
 
     def send_failed(self, *, now: float) -> None:
         """The bytes last taken never left: the transport is dead. Ended follows."""
+        self.session.now = now
         self._wire.send_failed(now=now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due: keepalive, time-outs, expired tool calls. Harmless if early."""
         self._wire.handle_timeout(now=now)
         self.session.handle_timeout(now=now)
-        since, ws = self.session.stalled_since, self._wire.websocket
-        if ws is not None and since is not None and now >= since + self.timings.write:
+        ws, stalled = self._wire.websocket, self._stalled_at()
+        if ws is not None and stalled is not None and now >= stalled:
             ws.stall()
 
     def accept(self, headers: Headers = (), *, now: float) -> None:
@@ -100,16 +104,20 @@ class ServerConnection:
 
         Raises LocalProtocolError when no upgrade waits, SessionClosedError when the peer left.
         """
+        self.session.now = now
         self._wire.accept(headers, now=now)
+        self._accepted_at = now
 
     def reject(
         self, status: int = 403, *, headers: Headers = (), body: bytes = b"", now: float
     ) -> None:
         """Refuse the request, or (with 503, say) a connection whose request is not even there."""
+        self.session.now = now
         self._wire.reject(status, headers=headers, body=body, now=now)
 
     def respond(self, response: Response, *, now: float) -> None:
         """Answer a plain request; the connection closes behind it (no keep-alive)."""
+        self.session.now = now
         self._wire.respond(response, now=now)
 
     def send(self, command: Command, *, now: float) -> None:
@@ -139,7 +147,7 @@ class ServerConnection:
             item = wire.next_event()
             if item is None:
                 return None
-            now = self._clock.now
+            now = session.now
             if isinstance(item, (str, bytes)):
                 self.message_size = len(item)
                 session.receive_text(item, now=now)
@@ -165,7 +173,7 @@ class ServerConnection:
             if session.output and len(data) < self.limits.transport_buffer:
                 data = self._fill(data)
         if (closing := session.closing) is not None:
-            ws.close(closing.code, closing.reason)
+            self._wire.close(closing.code, closing.reason, now=session.now)
             data += ws.data_to_send()
         return data
 
@@ -188,15 +196,27 @@ class ServerConnection:
             return None
         if (other := self.session.deadline()) is not None and other < due:
             due = other
-        if (since := self.session.stalled_since) is not None:
-            due = min(due, since + self.timings.write)
+        if (stalled := self._stalled_at()) is not None and stalled < due:
+            due = stalled
         return due
+
+    def _stalled_at(self) -> float | None:
+        """When a peer that takes nothing is given up."""
+        since = self.session.stalled_since
+        if since is None or self._wire.websocket is None:
+            return None
+        # What was queued before accept() could not leave earlier.
+        return max(since, self._accepted_at) + self.timings.write
 
     @property
     def wants_to_send(self) -> bool:
         """Whether data_to_send() would give something: spares drivers that sleep a wake-up."""
-        session = self.session
-        return not self._wire.idle or bool(session.output) or session.closing is not None
+        if not self._wire.idle:
+            return True
+        session, ws = self.session, self._wire.websocket
+        if ws is None or self._wire.closed or ws.close_sent:
+            return False
+        return bool(session.output) or session.closing is not None
 
     @property
     def should_close_transport(self) -> bool:
@@ -226,7 +246,7 @@ class ClientConnection:
         now: float,
         limits: Limits | None = None,
         timings: Timings | None = None,
-        codec: Codec = DEFAULT_CODEC,
+        codec: Codec | None = None,
     ) -> None:
         self._wire = WebSocketClient(
             host=host,
@@ -237,7 +257,7 @@ class ClientConnection:
             limits=limits,
             timings=timings,
         )
-        self._codec = codec
+        self._codec = codec or codec_for(self._wire.limits)
         self.limits = self._wire.limits
         self.timings = self._wire.timings
 

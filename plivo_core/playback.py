@@ -32,7 +32,7 @@ def audio_duration_ms(payload: str, content_type: str, sample_rate: float) -> fl
     positive counts as 8000 Hz.
     """
     size = len(payload) * 3 // 4 - payload.count("=", -2)
-    samples = size // 2 if content_type == "audio/x-l16" else size
+    samples = max(0, size // 2 if content_type == "audio/x-l16" else size)
     return samples * 1000 / (sample_rate if sample_rate > 0 else 8000)
 
 

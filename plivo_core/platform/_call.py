@@ -117,6 +117,7 @@ class PlatformCall:
         self._speech: _Speech | None = None
         self._tokens: list[str] = []
         self._played_until = 0.0
+        self._any_audio = False  # queued or played
         self._hang_up_at: float | None = None
         self._finished = False
         self.heard_ms = 0.0
@@ -165,6 +166,7 @@ class PlatformCall:
     def receive_command(self, command: Command | InvalidMessage, *, now: float) -> None:
         """A message of the application. After the end it is ignored."""
         self._tick(now)
+        self._hang_up_if_due(now)
         if self._finished:
             return
         if isinstance(command, InvalidMessage):
@@ -172,6 +174,7 @@ class PlatformCall:
             return
         self._commands.append(command)
         self._react(command, now)
+        self._tick(now)
         self._advance(now)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -218,10 +221,13 @@ class PlatformCall:
             self._interrupt(now)
         else:
             self._end(step.reason, now)
+        self._tick(now)
 
     def _pass_step(self, now: float) -> bool:
         """Whether the current step is over."""
         step = self._step
+        if step is None:
+            return True
         if isinstance(step, Expect):
             for command in self._commands:
                 if step.matches(command):
@@ -240,13 +246,18 @@ class PlatformCall:
     # -- the platform's reactions --------------------------------------------------------------
 
     def _react(self, command: Command, now: float) -> None:
+        of_stream = isinstance(command, (PlayAudio, Checkpoint, ClearAudio))
+        if self._mode == ("agent" if of_stream else "stream"):
+            return  # nobody there to act on it; an Expect still sees it
         if isinstance(command, PlayAudio):
             ms = audio_duration_ms(command.payload, command.content_type, command.sample_rate)
             self._played_until = max(self._played_until, now) + ms / 1000
             self.heard_ms += ms
+            self._any_audio = True
         elif isinstance(command, Checkpoint):
-            event = PlayedStream(name=command.name, stream_id=self._stream_id)
-            self._later(max(self._played_until, now), event)
+            if self._any_audio:  # it comes only if some was played (PROTOCOL.md 13)
+                event = PlayedStream(name=command.name, stream_id=self._stream_id)
+                self._later(max(self._played_until, now), event)
         elif isinstance(command, ClearAudio):
             self._clear_audio(now)
         elif isinstance(command, Speak):
@@ -295,6 +306,7 @@ class PlatformCall:
 
     def _clear_audio(self, now: float) -> None:
         self.heard_ms -= max(0.0, self._played_until - now) * 1000
+        self._any_audio = self._any_audio and self.heard_ms > 0
         self._played_until = now
         self._cancel(PlayedStream)  # pending checkpoints are not acknowledged (PROTOCOL.md 13)
         self._out.append(ClearedAudio(stream_id=self._stream_id))

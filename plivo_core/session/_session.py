@@ -2,8 +2,8 @@
 
 A :class:`Session` knows nothing of bytes, so the same object serves a raw TCP connection
 (:class:`~plivo_core.connection.ServerConnection` owns one) and a WebSocket that somebody else
-frames, an ASGI server for example. It tracks what the wire implies and nobody else keeps: identity, state,
-tool calls, checkpoints, unsent output. It never waits and never reads a clock.
+frames, an ASGI server for example. It tracks what the wire implies and nobody else keeps: identity,
+state, tool calls, checkpoints, unsent output. It never waits and never reads a clock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from plivo_core._close_codes import check_close_code
-from plivo_core.codec import DEFAULT_CODEC, Codec
+from plivo_core.codec import Codec, codec_for
 from plivo_core.commands import (
     Checkpoint,
     ClearAudio,
@@ -84,8 +84,8 @@ class Session(SessionCommands):
 
     Inputs: :meth:`receive_text`, :meth:`receive_close`, :meth:`send` (and the whole vocabulary of
     :class:`~plivo_core.commands.SessionCommands`), :meth:`close`, :meth:`handle_timeout`. After
-    each, call :meth:`next_event` until it gives None, then :meth:`next_text` until it gives None; when
-    :attr:`closing` is set by then, close the WebSocket with it; then wait, at most until
+    each, call :meth:`next_event` until it gives None, then :meth:`next_text` until it gives None;
+    when :attr:`closing` is set by then, close the WebSocket with it; then wait, at most until
     :meth:`deadline`.
 
     The end of a call takes effect when ``next_event()`` is called *after* it handed out
@@ -93,6 +93,7 @@ class Session(SessionCommands):
     """
 
     __slots__ = (
+        "_agent_seen",
         "_cause",
         "_closing",
         "_codec",
@@ -104,8 +105,8 @@ class Session(SessionCommands):
         "_initiator",
         "_invalid_at",
         "_limits",
-        "_now",
         "_output",
+        "_shrunk",
         "_stalled_since",
         "_state",
         "_timings",
@@ -115,6 +116,7 @@ class Session(SessionCommands):
         "call_uuid",
         "extra_headers",
         "media_format",
+        "now",
         "playback",
         "stream_id",
     )
@@ -125,16 +127,19 @@ class Session(SessionCommands):
         now: float,
         limits: Limits | None = None,
         timings: Timings | None = None,
-        codec: Codec = DEFAULT_CODEC,
+        codec: Codec | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._timings = timings or Timings()
-        self._codec = codec
-        self._now = now
+        self._codec = codec or codec_for(self._limits)
+        self.now = now
+        """The time of the last input, which the vocabulary methods go by. A driver with inputs of
+        its own (bytes, say) keeps it fresh."""
         self._state = State.NEW
         self._events: deque[Event] = deque()
         self._output = Output(self._limits)
         self._stalled_since: float | None = None
+        self._shrunk = False  # without getting empty, since the last handle_timeout()
         self._tool_calls = ToolCalls(self._limits, self._timings.tool_call)
         self.playback = PlaybackLedger(self._limits)
         self._invalid_at: deque[float] = deque(maxlen=self._limits.max_invalid_messages + 1)
@@ -147,6 +152,7 @@ class Session(SessionCommands):
         self._closing: Closing | None = None
         self._ended_told = False
         # Identity (PROTOCOL.md 8.3).
+        self._agent_seen = False
         self.agent_session_id: str | None = None
         self.call_uuid: str | None = None
         self.stream_id: str | None = None
@@ -191,8 +197,8 @@ class Session(SessionCommands):
 
     def receive_text(self, data: str | bytes, *, now: float) -> None:
         """One whole message from the platform (bytes: a binary frame). Never raises."""
-        self._now = now
-        if self._finish is not None or self._state is State.ENDED:
+        self.now = now
+        if self._over:
             return
         event = parse_event(data, codec=self._codec)
         if isinstance(event, StreamMedia):
@@ -221,19 +227,19 @@ class Session(SessionCommands):
         ``code`` 1006 stands for a connection that broke off; ``error`` for what went wrong, if it
         did. Idempotent.
         """
-        self._now = now
+        self.now = now
         if self._ended_told:
             return
         self._finish_now()
-        if self._cause is None:
-            self._cause = "close" if error is None else "error"
-            self._initiator, self._error = initiator, error
-        self._move(Input.CLOSE)
+        self._because("close" if error is None else "error", initiator, error)
+        self._move(Input.CLOSE if error is None else Input.FAILURE)
         self._tool_calls.cancel()
         self.playback.stream_ended()
         self._output.clear()
         self._stalled_since = None
+        self._shrunk = False
         self._ended_told = True
+        assert self._cause is not None
         self._events.append(Ended(self._initiator, code, reason, self._cause, self._error))
 
     def send(self, command: Command, *, now: float | None = None) -> None:
@@ -246,7 +252,7 @@ class Session(SessionCommands):
         failed call changes nothing.
         """
         if now is not None:
-            self._now = now
+            self.now = now
         if self._state is State.ENDED:
             raise SessionClosedError("the call is over", hint="commands after the end go nowhere")
         text, meaning = self._written(command)
@@ -256,7 +262,7 @@ class Session(SessionCommands):
         else:
             self._put_control(text, meaning)
         if self._stalled_since is None:
-            self._stalled_since = self._now
+            self._stalled_since = self.now
 
     def close(self, code: int = 1000, reason: str = "", *, now: float | None = None) -> None:
         """End the call from our side: what is queued is flushed, then Close. Idempotent.
@@ -266,29 +272,37 @@ class Session(SessionCommands):
         """
         check_close_code(code)
         if now is not None:
-            self._now = now
+            self.now = now
         if self._state is not State.ENDED:
-            self._end(Input.CLOSE, "close", Closing(code, reason), initiator="local")
+            self._because("close", "local")
+            self._end(Input.CLOSE, Closing(code, reason))
 
     def fail(self, code: int, reason: str, error: PlivoError, *, now: float | None = None) -> None:
-        """End the call because something is wrong with it: unsent output is dropped."""
+        """End the call because something is wrong with it: unsent output is dropped.
+
+        Raises LocalProtocolError for a ``code`` that no Close frame may carry.
+        """
+        check_close_code(code)
         if now is not None:
-            self._now = now
+            self.now = now
         if self._ended_told:
             return
         self._output.clear()
-        self._stalled_since = None
-        self._end(Input.FAILURE, "error", Closing(code, reason), initiator="local", error=error)
+        self._because("error", "local", error)
+        self._end(Input.FAILURE, Closing(code, reason))
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due: expire tool calls, stop waiting for ``session.ended``."""
-        self._now = now
-        if self._state is State.ENDED:
+        self.now = now
+        if self._shrunk:  # some time before now, which is as much as is known
+            self._shrunk = False
+            self._stalled_since = now
+        if self._over:
             return
         for id, name in self._tool_calls.expire(now):
             self._events.append(ToolCallExpired(id, name))
         if self._grace_until is not None and now >= self._grace_until:
-            self._end(Input.GRACE_OVER, "stop", Closing(1000, ""), initiator="remote")
+            self._end(Input.GRACE_OVER, Closing(1000, ""))
 
     # -- output --------------------------------------------------------------------------------
 
@@ -302,12 +316,13 @@ class Session(SessionCommands):
     def next_text(self) -> str | None:
         """The next message to send: control before audio."""
         text = self._output.take()
-        self._stalled_since = self._now if self._output else None
+        self._shrunk = bool(self._output)
+        self._stalled_since = self.now if self._output else None
         return text
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: nothing is awaited."""
-        if self._state is State.ENDED:
+        if self._over:
             return None
         due = self._tool_calls.deadline()
         if self._grace_until is not None and (due is None or self._grace_until < due):
@@ -316,7 +331,11 @@ class Session(SessionCommands):
 
     @property
     def stalled_since(self) -> float | None:
-        """Since when unsent output has not shrunk; None: nothing is unsent."""
+        """Since when unsent output, or the Close, has not moved; None: nothing is unsent.
+
+        A text taken long after the last input counts as of handle_timeout(): a call is given up
+        after ``Timings.write`` without movement, or up to twice that, never sooner.
+        """
         return self._stalled_since
 
     # -- inside --------------------------------------------------------------------------------
@@ -324,32 +343,34 @@ class Session(SessionCommands):
     def _move(self, given: Input) -> None:
         self._state = TRANSITIONS[self._state][given]
 
-    def _end(
-        self,
-        given: Input,
-        cause: Cause,
-        closing: Closing,
-        *,
-        initiator: Literal["local", "remote"],
-        error: PlivoError | None = None,
+    @property
+    def _over(self) -> bool:
+        """Whether no message can change anything any more."""
+        return self._state is State.ENDED or self._finish is not None
+
+    def _because(
+        self, cause: Cause, initiator: Literal["local", "remote"], error: PlivoError | None = None
     ) -> None:
-        self._move(given)
-        self._finish = None
         if self._cause is None:  # the first reason is the one that is told
             self._cause, self._initiator, self._error = cause, initiator, error
+
+    def _end(self, given: Input, closing: Closing) -> None:
+        self._move(given)
+        self._finish = None
         self._closing = closing
         self._tool_calls.cancel()
+        if self._stalled_since is None:  # a transport that is full takes no Close either
+            self._stalled_since = self.now
 
     def _finish_now(self) -> None:
         """Let ``session.ended`` or ``stop`` take effect, if one was received."""
         if self._finish is not None:
-            cause: Cause = "session.ended" if self._finish is Input.SESSION_ENDED else "stop"
-            self._end(self._finish, cause, Closing(1000, ""), initiator="remote")
+            self._end(self._finish, Closing(1000, ""))
 
     def _take(self, event: AgentEvent | StreamEvent | UnknownEvent) -> None:
         given = Input.MESSAGE
         if isinstance(event, ToolCall):
-            if (expired := self._tool_calls.called(event.id, event.name, self._now)) is not None:
+            if (expired := self._tool_calls.called(event.id, event.name, self.now)) is not None:
                 self._events.append(ToolCallExpired(*expired))
         elif isinstance(event, PlayedStream):
             self.playback.played(event.name)
@@ -360,7 +381,8 @@ class Session(SessionCommands):
         elif isinstance(event, AgentSessionStarted):
             self._take_started(event)
         elif isinstance(event, AgentSessionEnded):
-            self._finish = given = Input.SESSION_ENDED
+            self._finish = Input.SESSION_ENDED
+            self._cause = "session.ended"
         elif isinstance(event, StreamStop):
             given = self._take_stop()
         self._events.append(event)
@@ -368,9 +390,11 @@ class Session(SessionCommands):
             self._move(given)
 
     def _take_started(self, event: AgentSessionStarted) -> None:
-        self.agent_session_id = event.agent_session_id or None
-        self.call_uuid = event.call_id or None
-        if event.audio_format in _AGENT_FORMATS:
+        self._agent_seen = True
+        self.agent_session_id = event.agent_session_id or self.agent_session_id
+        self.call_uuid = event.call_id or self.call_uuid
+        # What ``start`` says wins, whichever of the two comes first.
+        if self.media_format is None and event.audio_format in _AGENT_FORMATS:
             content_type, rate = _AGENT_FORMATS[event.audio_format]
             self.media_format = MediaFormat(content_type, event.sample_rate or rate)
 
@@ -386,18 +410,19 @@ class Session(SessionCommands):
 
     def _take_stop(self) -> Input:
         self.playback.stream_ended()
-        if self.agent_session_id is None:
+        self._cause = "stop"
+        if not self._agent_seen:
             self._finish = Input.STOP
             return Input.STOP
-        self._grace_until = self._now + self._timings.stop_grace
+        self._grace_until = self.now + self._timings.stop_grace
         return Input.STOP_AWAITING_END
 
     def _take_invalid(self, event: InvalidMessage) -> None:
         self._move(Input.MESSAGE)
         self._events.append(event)
-        self._invalid_at.append(self._now)
+        self._invalid_at.append(self.now)
         limit, window = self._limits.max_invalid_messages, self._timings.invalid_window
-        if len(self._invalid_at) > limit and self._now - self._invalid_at[0] <= window:
+        if len(self._invalid_at) > limit and self.now - self._invalid_at[0] <= window:
             error = RemoteProtocolError(
                 f"more than {limit} messages within {window} s were not JSON objects"
             )

@@ -48,7 +48,10 @@ class ToolCalls:
 
     def called(self, id: str, name: str, now: float) -> tuple[str, str] | None:
         """Track a call; gives the (id, name) that had to expire to make room for it, if any."""
-        if not id or len(id) > self._limits.max_tool_call_id or id in self._pending:
+        limits = self._limits
+        if not id or len(id) > limits.max_tool_call_id or id in self._pending:
+            return None
+        if limits.max_tool_calls < 1:
             return None
         expired = self._expire_oldest() if self._full else None
         self._ended.pop(id, None)

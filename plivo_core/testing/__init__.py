@@ -3,13 +3,22 @@
 The only part of ``plivo_core`` that imports hypothesis (extra ``testing``); it loads on first use.
 """
 
+from plivo_core.testing._calls import CallMode, conversations, scripts
 from plivo_core.testing._commands import commands
 from plivo_core.testing._events import agent_events, events, hostile_messages, stream_events
+from plivo_core.testing._wire import chunkings, client_frames, hostile_frames, hostile_heads
 
 __all__ = [
+    "CallMode",
     "agent_events",
+    "chunkings",
+    "client_frames",
     "commands",
+    "conversations",
     "events",
+    "hostile_frames",
+    "hostile_heads",
     "hostile_messages",
+    "scripts",
     "stream_events",
 ]

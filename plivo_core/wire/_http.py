@@ -32,6 +32,7 @@ _REASONS = {
     426: b"Upgrade Required",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
+    501: b"Not Implemented",
     503: b"Service Unavailable",
     505: b"HTTP Version Not Supported",
 }
@@ -42,6 +43,7 @@ _OURS = frozenset(
     {"connection", "content-length", "transfer-encoding"}
     | {f"sec-websocket-{name}" for name in ("accept", "extensions", "protocol")}
 )
+_OURS_IN_AN_UPGRADE = _OURS | {"host", "upgrade", "sec-websocket-key", "sec-websocket-version"}
 _ANSWER_EXCERPT = 64 * 1024  # of a rejecting server's body: enough for its explanation
 
 
@@ -115,7 +117,8 @@ class HttpServer:
         if b"content-length" in names and b"transfer-encoding" in names:
             return _refused(400, "Content-Length together with Transfer-Encoding")
         target = event.target
-        if not target.startswith(b"/") or b"#" in target or b"\\" in target:
+        connect = event.method == b"CONNECT"  # whose target is an authority, never a path
+        if connect or not target.startswith(b"/") or b"#" in target or b"\\" in target:
             return _refused(400, "the target must be a path")
         decoded = self._headers(event)
         if is_upgrade(decoded):
@@ -131,7 +134,7 @@ class HttpServer:
 
     def _next_body(self) -> Request | Refused | None:
         assert self._request is not None
-        if not self.upgrade and self._buffer:
+        if not self.upgrade:
             _feed(self._h11, self._buffer)
             self._buffer.clear()
         while True:
@@ -194,10 +197,12 @@ def _feed(parser: h11.Connection, data: bytearray) -> None:
 def check_headers(headers: Headers, *, switching: bool = False) -> None:
     """Refuse headers that the core writes by itself. Raises LocalProtocolError.
 
-    A 426 must name ``Upgrade`` (RFC 9110 15.5.22), so only a 101 (``switching``) keeps it for us.
+    A 426 must name ``Upgrade`` (RFC 9110 15.5.22), so only the two heads of the handshake
+    (``switching``) keep it for us.
     """
+    ours = _OURS_IN_AN_UPGRADE if switching else _OURS
     for name, _ in headers:
-        if name.lower() in _OURS or (switching and name.lower() == "upgrade"):
+        if name.lower() in ours:
             raise LocalProtocolError(f"the header {name!r} is written by the core; leave it out")
 
 
@@ -272,9 +277,8 @@ class HttpClient:
         return self._next_body(self._response, eof=eof)
 
     def _next_body(self, response: h11.Response, *, eof: bool) -> Response | None:
-        if self._buffer:
-            _feed(self._h11, self._buffer)
-            self._buffer.clear()
+        _feed(self._h11, self._buffer)
+        self._buffer.clear()
         while len(self._body) < _ANSWER_EXCERPT:
             event = self._h11.next_event()
             if isinstance(event, h11.Data):

@@ -104,7 +104,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class WireClosed:
-    """The wire layer's terminal event. ``code`` is 1006 when no Close frame was exchanged."""
+    """The wire layer's terminal event.
+
+    ``code`` is that of the first Close frame; 1006 when the transport was lost before there was
+    one. In HTTP, where there is none, an answer counts as 1000, or as 1002 when the request broke
+    a rule.
+    """
 
     initiator: Initiator
     code: int

@@ -5,7 +5,8 @@
 1. after each input, call ``next_event()`` until it gives None, and ``data_to_send()`` until it
    gives ``b""``;
 2. when ``should_close_transport`` is True: half-close, go on reading for at most ``linger``
-   seconds or until the peer closes, then close;
+   seconds or until the peer closes, then close; when the end was told but the transport does not
+   take the last bytes within ``Timings.write``, close all the same (no deadline says so any more);
 3. else wait for bytes, or until ``deadline()``, then call ``handle_timeout()``.
 
 No input method raises for what a peer did; that arrives as the last event, :class:`WireClosed`.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from typing import NoReturn
 
 from plivo_core._close_codes import check_close_code
 from plivo_core.errors import (
@@ -82,6 +84,7 @@ class _Peer(abc.ABC):
         if self._ws is not None:
             self._ws.lose()
         else:
+            self._out.clear()
             self._lose(None)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -95,8 +98,8 @@ class _Peer(abc.ABC):
     def send_message(self, message: str | bytes, *, now: float) -> None:
         """Queue a text (str) or binary (bytes) message.
 
-        Raises LocalProtocolError before the upgrade, SessionClosedError after the end and
-        SendQueueFull when over ``Limits.control_buffer`` bytes wait already.
+        Raises LocalProtocolError before the upgrade and for a lone surrogate, SessionClosedError
+        after the end, SendQueueFull when over ``Limits.control_buffer`` bytes would wait.
         """
         self.clock.now = now
         if self._ws is None:
@@ -118,7 +121,7 @@ class _Peer(abc.ABC):
 
     def data_to_send(self) -> bytes:
         """Bytes for the peer; call until it gives ``b""``."""
-        if self._ws is not None and not self._out:
+        if self._ws is not None:
             return self._ws.data_to_send()
         data = bytes(self._out)
         self._out.clear()
@@ -145,7 +148,7 @@ class _Peer(abc.ABC):
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be sent."""
-        return not self._out and (self._ws is None or self._ws.idle)
+        return not self._out if self._ws is None else self._ws.idle
 
     @property
     def closed(self) -> bool:
@@ -210,13 +213,15 @@ class _Peer(abc.ABC):
             limits=self.limits,
             timings=self.timings,
             random_bytes=random_bytes,
+            head=bytes(self._out),
             fast=self._fast,
         )
+        self._out.clear()
         self._ws.feed(trailing)
         if self._eof:
             self._ws.feed_eof()
 
-    def _not_now(self, what: str) -> None:
+    def _not_now(self, what: str) -> NoReturn:
         if self._over:
             raise SessionClosedError("the connection is closed")
         raise LocalProtocolError(f"{what}() makes no sense in this state of the handshake")
@@ -266,14 +271,14 @@ class WebSocketServer(_Peer):
         when the peer has gone.
         """
         self.clock.now = now
-        if self._request is None or not self._upgrade_asked or self._over:
+        request = self._request if self._upgrade_asked and self._ws is None else None
+        if request is None or self._over:
             self._not_now("accept")
         check_headers(headers, switching=True)
-        assert self._request is not None
         answer = (
             ("upgrade", "websocket"),
             ("connection", "Upgrade"),
-            ("sec-websocket-accept", accept_token(self._request.header("sec-websocket-key") or "")),
+            ("sec-websocket-accept", accept_token(request.header("sec-websocket-key") or "")),
         )
         self._write(self._http.switch(answer + headers))
         self._upgrade(None, bytes(self._early))
@@ -308,6 +313,7 @@ class WebSocketServer(_Peer):
         elif self._upgrade_asked:
             self._early += data
             if len(self._early) > self.limits.max_head:  # a client waits for the 101 before talking
+                self._early.clear()
                 self._lose(RemoteProtocolError("too many bytes before the upgrade was answered"))
 
     def _http_deadline(self) -> float | None:

@@ -23,7 +23,7 @@ from wsproto.connection import CLIENT, SERVER, Connection, ConnectionState
 from plivo_core.limits import Limits
 from plivo_core.wire._frames import xor_mask
 
-__all__ = ["CloseFrame", "Failure", "Item", "MessageReader", "Ping", "Pong"]
+__all__ = ["CloseFrame", "Failure", "Fragment", "Item", "MessageReader", "Ping", "Pong"]
 
 _FIN_TEXT = 0x81
 _FAST_LIMIT = 65536  # the two-byte length form: what is longer is not a 20 ms packet
@@ -38,6 +38,11 @@ class Ping:
 @dataclass(frozen=True, slots=True)
 class Pong:
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A whole frame of a message that goes on: nothing to read yet, but a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,12 @@ class Failure:
     reason: str
 
 
-Item: TypeAlias = "str | bytes | Ping | Pong | CloseFrame | Failure"
+Item: TypeAlias = "str | bytes | Fragment | Ping | Pong | CloseFrame | Failure"
+_FRAGMENT = Fragment()
 
 
 class MessageReader:
-    """``next()`` gives a text (str), a binary message (bytes), a control frame, or a Failure.
+    """``next()`` gives a text (str), a binary message (bytes), another frame, or a Failure.
 
     After a CloseFrame or a Failure it reads nothing more.
     """
@@ -110,6 +116,11 @@ class MessageReader:
     def incomplete(self) -> bool:
         """Whether a message (or a frame) has begun and not ended. Ask after next() gave None."""
         return not self._over and bool(self._buffer or self._rest or self._in_message)
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a fragmented message has begun whose last frame has not."""
+        return self._in_message
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
@@ -182,8 +193,10 @@ class MessageReader:
             return None
         if extended:
             size = int.from_bytes(buffer[start + 2 : start + 2 + extended], "big")
-        if self._would_be_fast(first, second, size) and available < head + size:
-            return None  # a frame for the fast path that has not arrived whole
+        if self._is_fast(first, second, size) and available < head + size:
+            # Wait for the whole of it, also when wsproto will read it: bad UTF-8 is then found at
+            # the same byte on either path.
+            return None
         opcode = first & 0x0F
         # wsproto says what is wrong with a malformed head; a well-formed one is measured first.
         if opcode <= 2 and not first & 0x70 and _is_shortest(size, extended):
@@ -201,10 +214,10 @@ class MessageReader:
         self._give(head, of_payload=False)
         return None
 
-    def _would_be_fast(self, first: int, second: int, size: int) -> bool:
+    def _is_fast(self, first: int, second: int, size: int) -> bool:
+        """Whether this head begins a frame for :meth:`_next_fast`."""
         return (
-            self._fast
-            and not self._in_message
+            not self._in_message
             and first == _FIN_TEXT
             and second & 0x80 == self._mask_bit
             and size < _FAST_LIMIT
@@ -235,7 +248,7 @@ class MessageReader:
         self._stop()
         return CloseFrame(int(event.code), event.reason or "")
 
-    def _take_part(self, event: ws.TextMessage | ws.BytesMessage) -> str | bytes | None:
+    def _take_part(self, event: ws.TextMessage | ws.BytesMessage) -> str | bytes | Fragment | None:
         done = event.message_finished
         if done:
             self._size = self._fragments = 0
@@ -252,7 +265,7 @@ class MessageReader:
             self._binary.write(event.data)
             whole = self._binary.getvalue() if done else b""
         if not done:
-            return None
+            return _FRAGMENT if event.frame_finished else None
         self._text = self._binary = None
         return whole
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from plivo_core._close_codes import check_close_code, is_sendable_close_code
 from plivo_core.errors import (
+    LocalProtocolError,
     RemoteProtocolError,
     SendQueueFull,
     SessionClosedError,
@@ -33,7 +34,10 @@ __all__ = ["WebSocket"]
 
 
 class WebSocket:
-    """``random_bytes`` (client role) supplies masking keys; None means the server role."""
+    """``random_bytes`` (client role) supplies masking keys; None means the server role.
+
+    ``head`` is what must leave before any frame: the answer to the handshake.
+    """
 
     __slots__ = (
         "_alive_at",
@@ -41,6 +45,7 @@ class WebSocket:
         "_close_sent_at",
         "_closed",
         "_eof",
+        "_head",
         "_limits",
         "_message_since",
         "_out",
@@ -63,6 +68,7 @@ class WebSocket:
         limits: Limits,
         timings: Timings,
         random_bytes: Callable[[int], bytes] | None = None,
+        head: bytes = b"",
         fast: bool = True,
     ) -> None:
         self._clock = clock
@@ -70,9 +76,10 @@ class WebSocket:
         self._timings = timings
         self._random_bytes = random_bytes
         self._reader = MessageReader(client=random_bytes is not None, limits=limits, fast=fast)
-        self._out = bytearray()
+        self._out = bytearray(head)
+        self._head = len(head)  # of the bytes in _out; whatever else is dropped, these leave
         self._pong: bytes | None = None  # at most one, the newest (RFC 6455 5.5.3)
-        self._stalled_since: float | None = None
+        self._stalled_since = clock.now if head else None
         self._alive_at = clock.now
         self._ping_sent_at: float | None = None
         self._message_since: float | None = None
@@ -95,24 +102,34 @@ class WebSocket:
 
     def lose(self, error: WebSocketError | None = None) -> None:
         """The transport is dead: nothing more can be sent."""
-        if not self._closed and self._verdict is None:
-            self._forget_output()
-            local = error is not None or self._close_sent_at is not None
-            self._verdict = WireClosed(
-                "local" if local else "remote", 1006, error.message if error else "", error
-            )
+        self._head = 0
+        self._forget_output()
+        if self._over:
+            return
+        if error is not None:
+            self._verdict = WireClosed("local", 1006, error.message, error)
+        elif self._close_sent_at is not None:
+            self._verdict = self._finished()
+        else:
+            self._verdict = WireClosed("remote", 1006)
 
     def send(self, message: str | bytes) -> None:
-        """Queue a text or binary message. Raises SessionClosedError, SendQueueFull."""
+        """Queue a text or binary message.
+
+        Raises SessionClosedError, SendQueueFull, and LocalProtocolError for a lone surrogate.
+        """
         if self._over or self._close_sent_at is not None:
             raise SessionClosedError("the WebSocket is closed")
+        opcode = BINARY
         if isinstance(message, str):
-            frame = self._frame(TEXT, message.encode())
-        else:
-            frame = self._frame(BINARY, message)
-        if len(self._out) + len(frame) > self._limits.control_buffer and self._out:
+            opcode = TEXT
+            try:
+                message = message.encode()
+            except UnicodeEncodeError as error:
+                raise LocalProtocolError(f"the text is not Unicode: {error.reason}") from error
+        if self._out and len(self._out) + len(message) > self._limits.control_buffer:
             raise SendQueueFull(f"{len(self._out)} bytes wait to be sent: the peer does not read")
-        self._write(frame)
+        self._write(self._frame(opcode, message))
 
     def text_frame(self, text: str) -> bytes:
         """The frame of a text message, for a caller that keeps the queue itself."""
@@ -139,6 +156,7 @@ class WebSocket:
         elif self._close_sent_at is not None:
             if now >= self._close_sent_at + timings.close:
                 self._verdict = self._finished()
+                self._forget_output()  # not taken in all this time
                 self.linger = timings.linger
         elif self._message_since is not None and now >= self._message_since + timings.message:
             slow = RemoteProtocolError(f"a message took longer than {timings.message} s")
@@ -172,8 +190,9 @@ class WebSocket:
                 return None
             self._alive_at = self._clock.now
             self._ping_sent_at = None
+            if not self._reader.in_message:
+                self._message_since = None  # what the buffer still holds begins now
             if isinstance(item, (str, bytes)):
-                self._message_since = None
                 if self._close_sent_at is None:
                     return item
             elif isinstance(item, Ping):
@@ -189,11 +208,11 @@ class WebSocket:
 
     def data_to_send(self) -> bytes:
         if self._pong is not None:
-            data = self._frame(PONG, self._pong) + bytes(self._out)
+            self._out[self._head : self._head] = self._frame(PONG, self._pong)
             self._pong = None
-        else:
-            data = bytes(self._out)
+        data = bytes(self._out)
         self._out.clear()
+        self._head = 0
         self._stalled_since = None
         return data
 
@@ -246,9 +265,10 @@ class WebSocket:
             self._stalled_since = self._clock.now
 
     def _forget_output(self) -> None:
-        self._out.clear()
+        del self._out[self._head :]
         self._pong = None
-        self._stalled_since = None
+        if not self._head:
+            self._stalled_since = None
 
     def _send_close(self, code: int, reason: str) -> None:
         self._pong = None
@@ -271,11 +291,13 @@ class WebSocket:
 
     def _failed(self, code: int, reason: str, error: WebSocketError) -> WireClosed:
         if self._close_sent_at is not None:
-            return self._finished()
-        self._forget_output()
-        self._send_close(code, reason)
+            verdict = self._finished()
+        else:
+            self._forget_output()
+            self._send_close(code, reason)
+            verdict = WireClosed("local", code, reason, error)
         self.linger = self._timings.error_linger
-        return WireClosed("local", code, reason, error)
+        return verdict
 
     def _finished(self) -> WireClosed:
         """Our Close went first; what came of it does not change how the end is told."""

@@ -1,0 +1,489 @@
+"""The simulated platform: its reactions in the order of PROTOCOL.md 10 and 11, in real time."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plivo_core import Command, InvalidMessage, parse_event, serialize_event
+from plivo_core.commands import (
+    Checkpoint,
+    ClearAudio,
+    ExtendWait,
+    Hangup,
+    Inject,
+    Play,
+    PlayAudio,
+    RawCommand,
+    SendDtmf,
+    SendStreamDtmf,
+    Speak,
+    Text,
+    ToolError,
+    ToolResult,
+    Transfer,
+    Update,
+)
+from plivo_core.events import (
+    AgentHandoff,
+    AgentSessionEnded,
+    AgentSessionStarted,
+    AgentSpeechCompleted,
+    AgentSpeechCreated,
+    AgentSpeechStarted,
+    AgentToolCompleted,
+    AgentToolStarted,
+    CallTransferred,
+    ClearedAudio,
+    Dtmf,
+    DtmfSent,
+    Interruption,
+    PlayCompleted,
+    PlayedStream,
+    Prompt,
+    StreamStart,
+    StreamStop,
+    ToolCall,
+    TurnCompleted,
+    UserIdle,
+    VadSpeechStarted,
+    VadSpeechStopped,
+)
+from plivo_core.platform import (
+    AgentSpeaks,
+    Emit,
+    Expect,
+    HangUp,
+    Interrupt,
+    Observation,
+    Pause,
+    PlatformCall,
+    PlatformEvent,
+    Step,
+    agent_tool,
+    caller_presses,
+    caller_says,
+    model_calls_tool,
+)
+from plivo_core.testing import commands, conversations, scripts
+
+Mode = Literal["agent", "stream", "raw"]
+
+
+def a_call(*script: Step, mode: Mode = "agent", now: float = 0.0, **options: Any) -> PlatformCall:
+    """A call whose first message has been taken."""
+    call = PlatformCall(script, mode=mode, **options)
+    call.start(now=now)
+    for _ in range(2 if mode == "raw" else 1):
+        assert isinstance(call.next_event(), AgentSessionStarted | StreamStart)
+    return call
+
+
+def said(call: PlatformCall) -> list[PlatformEvent]:
+    return list(iter(call.next_event, None))
+
+
+def kinds(events: list[PlatformEvent]) -> list[type[PlatformEvent]]:
+    return [type(event) for event in events]
+
+
+def hears(call: PlatformCall, *given: Command, now: float = 0.0) -> list[PlatformEvent]:
+    for command in given:
+        call.receive_command(command, now=now)
+    return said(call)
+
+
+def at(call: PlatformCall, now: float) -> list[PlatformEvent]:
+    call.handle_timeout(now=now)
+    return said(call)
+
+
+def sound(ms: int) -> PlayAudio:
+    return PlayAudio(base64.b64encode(bytes(ms * 8)).decode())
+
+
+# --- opening and end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "first"),
+    [
+        ("agent", [AgentSessionStarted]),
+        ("stream", [StreamStart]),
+        ("raw", [AgentSessionStarted, StreamStart]),
+    ],
+)
+def test_each_mode_opens_as_documented(mode: Mode, first: list[type]) -> None:
+    call = PlatformCall(mode=mode, call_uuid="c", agent_session_id="a", stream_id="s")
+    call.start(now=0)
+    events = said(call)
+    assert kinds(events) == first
+    for event in events:
+        assert event == parse_event(serialize_event(event))
+        if isinstance(event, AgentSessionStarted):
+            assert (event.agent_session_id, event.call_id) == ("a", "c")
+            assert event.audio_format == ("mulaw_8k" if mode == "raw" else None)
+        else:
+            assert isinstance(event, StreamStart)
+            assert (event.stream_id, event.call_id) == ("s", "c")
+
+
+@pytest.mark.parametrize(
+    ("mode", "last"),
+    [
+        ("agent", [AgentSessionEnded]),
+        ("stream", [StreamStop]),
+        ("raw", [StreamStop, AgentSessionEnded]),
+    ],
+)
+def test_each_mode_ends_as_documented_when_the_caller_hangs_up(
+    mode: Mode, last: list[type]
+) -> None:
+    call = a_call(Pause(1), HangUp("bored"), Emit(Dtmf(digit="1")), mode=mode)
+    assert not call.finished
+    events = at(call, 1)
+    assert kinds(events) == last
+    if mode != "stream":
+        assert events[-1] == AgentSessionEnded(reason="bored")
+    assert call.finished
+    assert call.deadline() is None
+    assert hears(call, Speak("x"), now=2) == []
+    assert at(call, 100) == []
+
+
+@pytest.mark.parametrize("mode", ["agent", "raw"])
+def test_the_application_hangs_up_an_agent(mode: Mode) -> None:
+    call = a_call(mode=mode)
+    events = hears(call, Hangup())
+    assert events[-1] == AgentSessionEnded(reason="agent_hangup")
+    assert call.finished
+
+
+def test_a_plain_stream_has_no_hang_up_command_and_no_voice() -> None:
+    call = a_call(Expect(Hangup, "seen"), mode="stream")
+    assert hears(call, Hangup(), Speak("x"), SendDtmf("1")) == []
+    assert not call.finished
+    assert call.missed == []
+
+
+def test_a_managed_agent_has_no_audio_queue() -> None:
+    call = a_call()
+    assert hears(call, sound(20), Checkpoint("c"), ClearAudio()) == []
+    assert call.heard_ms == 0
+
+
+def test_a_farewell_is_heard_to_its_end_before_the_hang_up() -> None:
+    call = a_call(seconds_per_character=0.5)
+    hears(call, Speak("goodbye!"), Hangup())
+    assert call.deadline() == 4
+    assert at(call, 3.9) == []
+    assert kinds(at(call, 4)) == [AgentSpeechCompleted, AgentSessionEnded]
+
+
+def test_a_command_behind_a_hang_up_that_is_due_comes_too_late() -> None:
+    call = a_call(seconds_per_character=0.5)
+    hears(call, Speak("ab"), Hangup())
+    events = hears(call, SendDtmf("1"), now=5)
+    assert kinds(events) == [AgentSpeechCompleted, AgentSessionEnded]
+
+
+def test_the_end_drops_what_was_still_to_be_played() -> None:
+    call = a_call(Pause(1), HangUp(), mode="raw")
+    hears(call, sound(5000), Checkpoint("c"))
+    assert kinds(at(call, 1)) == [StreamStop, AgentSessionEnded]
+
+
+# --- speech and barge-in --------------------------------------------------------------------------
+
+
+def test_speech_is_created_started_and_completed_in_its_time() -> None:
+    call = a_call(seconds_per_character=0.1)
+    events = hears(call, Speak("hello"))
+    assert events == [
+        AgentSpeechCreated(source="say", user_initiated=True),
+        AgentSpeechStarted(),
+    ]
+    assert call.deadline() == 0.5
+    assert at(call, 0.4) == []
+    assert at(call, 0.5) == [AgentSpeechCompleted(playback_position_s=0.5, transcript="hello")]
+    assert call.deadline() is None
+
+
+def test_barge_in_cuts_the_speech_where_it_was() -> None:
+    call = a_call(Pause(1), Interrupt(), seconds_per_character=0.1)
+    hears(call, Speak("0123456789abcdefghij"))
+    assert at(call, 1) == [Interruption(interrupted_text="0123456789", playback_position_s=1)]
+    assert at(call, 100) == []
+
+
+def test_barge_in_with_nothing_to_cut_is_silent() -> None:
+    call = a_call(Interrupt(), Pause(1), Interrupt(), seconds_per_character=0.1)
+    hears(call, Speak("short"))
+    assert kinds(at(call, 1)) == [AgentSpeechCompleted]
+
+
+def test_new_speech_interrupts_the_old() -> None:
+    call = a_call(seconds_per_character=1)
+    hears(call, Speak("first"))
+    events = hears(call, Speak("second"), now=2)
+    assert kinds(events) == [Interruption, AgentSpeechCreated, AgentSpeechStarted]
+
+
+def test_the_tokens_of_a_text_mode_turn_are_spoken_together() -> None:
+    call = a_call(seconds_per_character=0)
+    assert hears(call, Text("it "), Text("left")) == []
+    events = hears(call, Text("", last=True))
+    assert kinds(events) == [AgentSpeechCreated, AgentSpeechStarted, AgentSpeechCompleted]
+    assert events[-1] == AgentSpeechCompleted(playback_position_s=0, transcript="it left")
+    assert kinds(hears(call, Text("x", last=True)))[:1] == [AgentSpeechCreated]
+
+
+def test_the_model_may_speak_while_the_script_waits_or_goes_on() -> None:
+    call = a_call(
+        AgentSpeaks("1234567890"), Emit(Dtmf(digit="1")), AgentSpeaks("x", wait=False), Pause(9)
+    )
+    events = said(call)
+    assert events[0] == AgentSpeechCreated(source="generate_reply", user_initiated=False)
+    assert call.deadline() == pytest.approx(0.6)
+    assert kinds(at(call, 0.6)) == [
+        AgentSpeechCompleted,
+        Dtmf,
+        AgentSpeechCreated,
+        AgentSpeechStarted,
+    ]
+
+
+def test_speech_of_no_length_is_completed_before_the_next_step() -> None:
+    call = a_call(AgentSpeaks(""), Emit(Dtmf(digit="1")))
+    assert kinds(said(call))[-2:] == [AgentSpeechCompleted, Dtmf]
+
+
+# --- the playback queue ---------------------------------------------------------------------------
+
+
+def test_a_checkpoint_comes_back_when_its_audio_has_been_heard() -> None:
+    call = a_call(mode="stream")
+    hears(call, sound(500), Checkpoint("a"), sound(500), Checkpoint("b"), now=10)
+    assert call.deadline() == 10.5
+    assert at(call, 10.5) == [PlayedStream(name="a", stream_id="stream-1")]
+    assert at(call, 10.9) == []
+    assert at(call, 11) == [PlayedStream(name="b", stream_id="stream-1")]
+    assert call.heard_ms == 1000
+    assert hears(call, Checkpoint("late"), now=12) == [
+        PlayedStream(name="late", stream_id="stream-1")
+    ]
+
+
+def test_a_pause_in_the_audio_is_not_played() -> None:
+    call = a_call(mode="stream")
+    hears(call, sound(100), now=0)
+    hears(call, sound(100), Checkpoint("c"), now=5)
+    assert call.deadline() == pytest.approx(5.1)
+
+
+def test_a_checkpoint_without_any_audio_never_comes_back() -> None:
+    call = a_call(mode="stream")
+    assert hears(call, Checkpoint("c")) == []
+    hears(call, sound(1000))
+    assert hears(call, ClearAudio(), Checkpoint("d")) == [ClearedAudio(stream_id="stream-1")]
+    assert at(call, 100) == []
+
+
+def test_a_clear_empties_the_queue_and_its_checkpoints_stay_silent() -> None:
+    call = a_call(mode="raw")
+    hears(call, sound(1000), Checkpoint("c"))
+    assert hears(call, ClearAudio(), now=0.25) == [ClearedAudio(stream_id="stream-1")]
+    assert call.heard_ms == pytest.approx(250)
+    assert call.deadline() is None
+    hears(call, sound(100), Checkpoint("next"), now=1)
+    assert kinds(at(call, 1.2)) == [PlayedStream]
+
+
+# --- other reactions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (SendDtmf("12#"), [DtmfSent(digits="12#")]),
+        (Transfer(["+1", "sip:a"]), [CallTransferred(destination=["+1", "sip:a"])]),
+        (Update({"system_prompt": "p", "tools": []}), [AgentHandoff()]),
+        (Update({"system_prompt": "p", "llm": {}}), [AgentHandoff()]),
+        (Update({"system_prompt": "p"}), []),
+        (Update({"tools": []}), []),
+        (Inject("x"), []),
+        (ExtendWait(), []),
+        (SendStreamDtmf("1"), []),
+        (RawCommand({"type": "new"}), []),
+        (ToolResult("t", 1), []),
+    ],
+)
+def test_the_platform_answers_a_command_as_documented(
+    command: Command, answer: list[PlatformEvent]
+) -> None:
+    assert hears(a_call(), command) == answer
+
+
+def test_played_audio_completes_in_its_time() -> None:
+    call = a_call()
+    hears(call, Play(base64.b64encode(bytes(48_000)).decode()))  # 1.5 s at 16 kHz
+    assert call.deadline() == 1.5
+    assert at(call, 1.5) == [PlayCompleted()]
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+
+def test_the_caller_says_and_presses() -> None:
+    call = a_call(*caller_says("hello", language="en"), *caller_presses("1#"))
+    assert said(call) == [
+        VadSpeechStarted(),
+        VadSpeechStopped(duration_ms=300),
+        Prompt(text="hello", is_final=True, language="en"),
+        Dtmf(digit="1"),
+        Dtmf(digit="#"),
+    ]
+
+
+def test_an_agent_tool_has_its_turn_in_between() -> None:
+    call = a_call(*agent_tool("collect_email", "a-1", {"email_address": "pat@example.com"}))
+    events = said(call)
+    assert kinds(events) == [AgentToolStarted, TurnCompleted, AgentToolCompleted]
+    assert {e.agent_tool_id for e in events} == {"a-1"}  # type: ignore[union-attr]
+
+
+def test_an_expectation_is_met_by_the_command_it_describes() -> None:
+    call = a_call(
+        *model_calls_tool("t-1", "lookup", {"id": 1}, answer=ToolResult), Emit(UserIdle())
+    )
+    assert said(call) == [ToolCall(id="t-1", name="lookup", arguments={"id": 1})]
+    assert call.deadline() == 2
+    assert hears(call, ToolResult("t-2", 1), ToolError("t-1", "no"), now=1) == []
+    assert hears(call, ToolResult("t-1", 1), now=1.5) == [UserIdle()]
+    assert call.observations == [Observation("answer to tool lookup", met=True, at=1.5)]
+    assert call.missed == []
+
+
+def test_a_command_that_came_earlier_meets_a_later_expectation_once() -> None:
+    call = a_call(Pause(1), Expect(Speak, "one"), Expect(Speak, "two", within=3))
+    hears(call, Speak("early"))
+    at(call, 1)
+    assert call.observations == [Observation("one", met=True, at=1)]
+    assert call.missed == ["two"]
+    assert call.deadline() == 4
+
+
+def test_an_expectation_is_given_up_in_its_time_and_the_script_goes_on() -> None:
+    call = a_call(Expect(Speak, "a word", within=1), Emit(UserIdle()), Expect(Hangup, "unreached"))
+    assert call.missed == ["a word", "unreached"]
+    at(call, 0.9)
+    assert call.observations == []
+    assert at(call, 1) == [UserIdle()]
+    assert call.observations == [Observation("a word", met=False, at=1)]
+
+
+def test_the_end_judges_the_expectations_behind_it() -> None:
+    call = a_call(
+        Pause(1), HangUp(), Expect(Speak, "was said"), Expect(Inject, "was not"), Pause(5)
+    )
+    hears(call, Speak("hi"))
+    at(call, 1)
+    assert [(seen.label, seen.met) for seen in call.observations] == [
+        ("was said", True),
+        ("was not", False),
+    ]
+    assert call.missed == ["was not"]
+
+
+def test_invalid_messages_of_the_application_are_kept() -> None:
+    call, invalid = a_call(), InvalidMessage("{", "invalid_json")
+    call.receive_command(invalid, now=0)
+    assert call.invalid == [invalid]
+
+
+def test_the_clock_may_start_anywhere() -> None:
+    call = a_call(Emit(UserIdle()), Pause(1), HangUp(), now=-1000)
+    assert said(call) == [UserIdle()]
+    assert call.deadline() == -999
+
+
+# --- any script, any commands ---------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(data=st.data(), mode=st.sampled_from(["agent", "raw", "stream"]))
+def test_any_script_with_any_commands_keeps_the_order_rules(
+    data: st.DataObject, mode: Mode
+) -> None:
+    call = PlatformCall(data.draw(scripts(mode)), mode=mode)
+    call.start(now=0)
+    events, now = said(call), 0.0
+    for command in data.draw(st.lists(commands(), max_size=5)):
+        events += hears(call, command, now=now)
+    for _ in range(200):
+        due = call.deadline()
+        if due is None:
+            break
+        assert due > now  # what is due was done
+        now = due
+        events += at(call, now)
+    assert call.deadline() is None
+
+    speaking = False
+    for event in events:
+        assert parse_event(serialize_event(event)) == event
+        if isinstance(event, AgentSpeechStarted):
+            assert not speaking
+        if isinstance(event, AgentSpeechCompleted | Interruption):
+            assert speaking
+        if isinstance(event, AgentSpeechStarted | AgentSpeechCompleted | Interruption):
+            speaking = isinstance(event, AgentSpeechStarted)
+    ends = [type(event) for event in events if isinstance(event, StreamStop | AgentSessionEnded)]
+    expected = {
+        "agent": [AgentSessionEnded],
+        "stream": [StreamStop],
+        "raw": [StreamStop, AgentSessionEnded],
+    }
+    assert ends == (expected[mode] if call.finished else [])
+    if ends:
+        assert kinds(events)[-len(ends) :] == ends
+
+
+@settings(max_examples=60)
+@given(conversation=conversations())
+def test_conversations_keep_the_order_rules(conversation: list[Any]) -> None:
+    assert isinstance(conversation[0], AgentSessionStarted | StreamStart)
+    calls = [event.id for event in conversation if isinstance(event, ToolCall)]
+    assert len(set(calls)) == len(calls)
+    open_tools: set[str] = set()
+    retries = 0
+    for event in conversation:
+        assert parse_event(serialize_event(event)) == event
+        if isinstance(event, AgentToolStarted):
+            open_tools.add(event.agent_tool_id)
+        elif isinstance(event, TurnCompleted) and event.agent_tool_id:
+            assert event.agent_tool_id in open_tools
+        elif isinstance(event, UserIdle):
+            assert event.retry_count > retries
+            retries = int(event.retry_count)
+    last = [
+        type(event) for event in conversation if isinstance(event, AgentSessionEnded | StreamStop)
+    ]
+    assert len(last) == len(set(last))
+    assert not last or type(conversation[-1]) in last
+
+
+@pytest.mark.parametrize("mode", ["agent", "text", "raw", "stream"])
+def test_conversations_of_one_mode_open_as_that_mode_does(mode: Any) -> None:
+    @settings(max_examples=15)
+    @given(conversation=conversations(mode))
+    def check(conversation: list[Any]) -> None:
+        opening = {type(event) for event in conversation[: 2 if mode == "raw" else 1]}
+        assert (AgentSessionStarted in opening) == (mode != "stream")
+        assert (StreamStart in opening) == (mode in ("raw", "stream"))
+
+    check()
