@@ -145,8 +145,11 @@ def _selectors(server: Server, limits: Limits, timings: Timings) -> Iterator[Non
     stopper, stop = socket.socketpair()
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, stop:
         server.port = listener.getsockname()[1]
-        loop = embed_selectors.Server(server.react, limits, timings)
-        thread = threading.Thread(target=loop.serve, args=(listener, stop), daemon=True)
+        bounds = {"limits": limits, "timings": timings}
+        arguments = (listener, server.react, stop)
+        thread = threading.Thread(
+            target=embed_selectors.serve, args=arguments, kwargs=bounds, daemon=True
+        )
         thread.start()
         with stopper:
             yield
@@ -162,7 +165,7 @@ def _asyncio_protocol(server: Server, limits: Limits, timings: Timings) -> Itera
         start_blocking_portal(backend="asyncio") as portal,
     ):
         server.port = listener.getsockname()[1]
-        serve = embed_asyncio_protocol.serve(listener, server.react, limits, timings)
+        serve = embed_asyncio_protocol.serve(listener, server.react, limits=limits, timings=timings)
 
         async def run() -> None:
             asyncio.get_running_loop().set_exception_handler(

@@ -669,23 +669,6 @@ def test_a_head_that_takes_too_long_gets_408(serve: Serve) -> None:
     assert_no_call(server)
 
 
-@pytest.mark.bytes
-def test_one_connection_too_many_gets_503(serve: Serve) -> None:
-    server = serve(limits=Limits(max_connections=2))
-    with a_call(server.port) as first, a_call(server.port) as second:
-        with Peer(server.port) as peer:
-            peer.send(upgrade_head())
-            answer = peer.read_answer()
-            assert answer.status == 503
-            assert answer.headers["connection"] == "close"
-            peer.expect_end()
-        for client in (first, second):
-            client.send(dtmf("5"))
-            heard(client)
-    for call in server.calls:
-        server.wait(lambda call=call: call.endings)
-
-
 # --- many calls -----------------------------------------------------------------------------------
 
 
