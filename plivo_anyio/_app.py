@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast, overload
 
 import anyio
-from anyio.abc import SocketListener, TaskStatus
+from anyio.abc import SocketListener, SocketStream, TaskStatus
+from anyio.streams.stapled import MultiListener
 
+from plivo_anyio._barrier import stopped
 from plivo_anyio._logging import configure_from_environment, logger
 from plivo_anyio._registry import AnyHandler, Registry, class_key, require_async
 from plivo_anyio._server import Server, bound_address
@@ -130,14 +132,28 @@ class VoiceApp:
 
         ``await tg.start(app.serve, host, 0)`` gives the (host, port) it listens on.
         """
-        server = Server(
-            self._registry,
-            limits=self._limits,
-            timings=self._timings,
-            authorize=self._allowed,
-        )
-        bound = await anyio.create_tcp_listener(
+        await self._serve(await self._listen(host, port), task_status=task_status)
+
+    def run(self, host: str = "0.0.0.0", port: int = 9000, *, backend: str = "asyncio") -> None:
+        """Serve in this thread until SIGINT or SIGTERM. ``backend`` is "asyncio" or "trio"."""
+        if backend not in ("asyncio", "trio"):
+            raise ConfigError(f"backend is {backend!r}", hint="use 'asyncio' or 'trio'")
+        configure_from_environment()
+        anyio.run(self._run, host, port, backend=backend)
+
+    async def _listen(self, host: str, port: int) -> MultiListener[SocketStream]:
+        return await anyio.create_tcp_listener(
             local_host=host, local_port=port, backlog=self._limits.backlog
+        )
+
+    async def _serve(
+        self,
+        bound: MultiListener[SocketStream],
+        *,
+        task_status: TaskStatus[tuple[str, int]] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        server = Server(
+            self._registry, limits=self._limits, timings=self._timings, authorize=self._allowed
         )
         listeners = cast("Sequence[SocketListener]", bound.listeners)
         async with bound, anyio.create_task_group() as tasks:
@@ -147,17 +163,11 @@ class VoiceApp:
             logger.info("listening on %s port %d", *address)
             task_status.started(address)
 
-    def run(self, host: str = "0.0.0.0", port: int = 9000, *, backend: str = "asyncio") -> None:
-        """Serve in this thread until SIGINT or SIGTERM. ``backend`` is "asyncio" or "trio"."""
-        if backend not in ("asyncio", "trio"):
-            raise ConfigError(f"backend is {backend!r}", hint="use 'asyncio' or 'trio'")
-        configure_from_environment()
-        anyio.run(self._run, host, port, backend=backend)
-
     async def _run(self, host: str, port: int) -> None:
+        bound = await self._listen(host, port)  # outside the group, which would wrap its OSError
         async with anyio.create_task_group() as tasks:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                await tasks.start(self.serve, host, port)
+                tasks.start_soon(self._serve, bound)
                 async for number in signals:
                     logger.info("%s: closing", signal.Signals(number).name)
                     tasks.cancel_scope.cancel()
@@ -168,6 +178,8 @@ class VoiceApp:
             return True
         try:
             return await self._authorize(request)
-        except Exception:  # noqa: BLE001 - a broken check must not let anyone in
-            logger.exception("authorize failed; the upgrade is refused")
+        except BaseException as error:
+            if (told := stopped(error)) is None:
+                raise
+            logger.error("authorize failed; the upgrade is refused", exc_info=told)
             return False

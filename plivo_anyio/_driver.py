@@ -56,7 +56,7 @@ class Driver:
         self._tasks: TaskGroup | None = None
         self._timer: anyio.CancelScope | None = None
         self._output = anyio.Event()
-        self._send_began = anyio.current_time()
+        self._sending_since: float | None = None  # while a write is under way
         self._flushed = anyio.Event()
         self._ended: Ended | None = None
         self._farewell = (1001, "server shutting down")
@@ -91,7 +91,9 @@ class Driver:
                 await self._read()
                 # What is being written counts from when that began: a peer that reads nothing has
                 # had its time when the core gives it up.
-                with anyio.CancelScope(deadline=self._send_began + self.conn.timings.write):
+                began = self._sending_since
+                began = anyio.current_time() if began is None else began
+                with anyio.CancelScope(deadline=began + self.conn.timings.write):
                     await self._flushed.wait()
                 await self._close_transport()
                 if self._lanes is not None:
@@ -132,7 +134,8 @@ class Driver:
                 conn.handle_timeout(now=now)
                 if self._lanes is not None:
                     self._lanes.check(now)
-                todo = self._drain()
+                # A clock may end a call, too: what its last handlers say leaves first.
+                todo = self.lanes.settle if conn.session.finishing else self._drain()
             self._timer = None  # no deadline of the core cuts what is awaited here short
             while todo is not None:
                 await todo()
@@ -195,7 +198,7 @@ class Driver:
         conn, send = self.conn, self._transport.send
         while True:
             while data := conn.data_to_send():
-                self._send_began = anyio.current_time()
+                self._sending_since = anyio.current_time()
                 try:
                     await send(data)
                 except TransportLost:
@@ -206,7 +209,8 @@ class Driver:
             if conn.should_close_transport:
                 self._flushed.set()
                 return
-            self._rearm(self._send_began)  # a Close that went out is waited for
+            self._sending_since = None
+            self._rearm(anyio.current_time())  # a Close that went out is waited for
             await self._output.wait()
             self._output = anyio.Event()
 
@@ -227,12 +231,13 @@ class Driver:
             return
         now = anyio.current_time()
         self.conn.close(*self._farewell, now=now)
-        with anyio.move_on_after(1):
-            try:
-                while data := self.conn.data_to_send():
-                    await self._transport.send(data)
-            except TransportLost:
-                pass
+        if self._sending_since is None:  # else a frame was cut in two: no Close fits behind it
+            with anyio.move_on_after(1):
+                try:
+                    while data := self.conn.data_to_send():
+                        await self._transport.send(data)
+                except TransportLost:
+                    pass
         self.conn.receive_eof(now=now)
         while (event := self.conn.next_event()) is not None:
             if isinstance(event, Ended):

@@ -7,13 +7,14 @@ does is reported and never ends the call.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
+from plivo_anyio._barrier import stopped
+from plivo_anyio._lane import Lane
 from plivo_anyio._logging import logger
 from plivo_anyio._registry import Registry
 from plivo_core import (
@@ -36,76 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Lanes"]
 
 HandledEvent = AgentEvent | StreamEvent | UnknownEvent | InvalidMessage | ToolCallExpired
-T = TypeVar("T")
 
+_HIGHEST_RATE = 16000  # Hz, of what Plivo sends (PROTOCOL.md 13)
 _ANSWERED = (ToolCallState.RESULT, ToolCallState.ERROR, ToolCallState.CANCELLED)
-
-
-class _Lane(Generic[T]):
-    """A queue and the one task that works it off; an item that takes too long is cancelled."""
-
-    __slots__ = (
-        "_handle",
-        "_report_late",
-        "_scope",
-        "_wake",
-        "busy_since",
-        "current",
-        "paused",
-        "queue",
-    )
-
-    def __init__(
-        self,
-        handle: Callable[[T], Awaitable[None]],
-        report_late: Callable[[T], Awaitable[None]],
-    ) -> None:
-        self._handle = handle
-        self._report_late = report_late
-        self._wake: anyio.Event | None = None
-        self._scope: anyio.CancelScope | None = None
-        self.queue: deque[T] = deque()
-        self.current: T | None = None
-        self.busy_since: float | None = None
-        self.paused = False
-
-    @property
-    def idle(self) -> bool:
-        return not self.queue and self.current is None
-
-    def put(self, item: T) -> None:
-        self.queue.append(item)
-        self.wake()
-
-    def wake(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
-
-    def cancel_current(self) -> None:
-        if self._scope is not None and self.current is not None:
-            self._scope.cancel()
-
-    async def work(self, idle: Callable[[], None]) -> None:
-        """Run until cancelled. ``idle`` is called whenever the queue ran empty."""
-        while True:
-            # One scope for many items: making one per packet would cost more than the packet.
-            with anyio.CancelScope() as self._scope:
-                await self._work(idle)
-            late, self.current = self.current, None
-            if late is not None:
-                await self._report_late(late)
-
-    async def _work(self, idle: Callable[[], None]) -> None:
-        while True:
-            while self.queue and not self.paused:
-                self.current = self.queue.popleft()
-                self.busy_since = anyio.current_time()
-                await self._handle(self.current)
-                self.current = self.busy_since = None
-            idle()
-            self._wake = anyio.Event()
-            await self._wake.wait()
-            self._wake = None
 
 
 class Lanes:
@@ -118,12 +52,18 @@ class Lanes:
         self._session = session
         self._limits = limits
         self._timings = timings
-        self._control: _Lane[tuple[HandledEvent | None, int]] = _Lane(
-            self._run_control, lambda item: self._report_late(item[0])
+        self._control: Lane[tuple[HandledEvent | None, int]] = Lane(
+            self._run_control,
+            lambda item, error: self._report_late(item[0], error),
+            self._notify,
+            timings.handler,
         )
         self._control_size = 0
-        self._media: _Lane[tuple[StreamMedia, float]] = _Lane(
-            self._run_media, lambda item: self._report_late(item[0])
+        self._media: Lane[tuple[StreamMedia, float]] = Lane(
+            self._run_media,
+            lambda item, error: self._report_late(item[0], error),
+            self._notify,
+            timings.handler,
         )
         self._media_ms = 0.0
         self._media_started = False
@@ -131,6 +71,7 @@ class Lanes:
         self._starts_waiting = 0
         self._connected = anyio.Event()
         self._tools_running = 0
+        self._tools_size = 0
         self._changed: anyio.Event | None = None
         self._tasks: TaskGroup | None = None
         self.dropped_media = 0
@@ -140,7 +81,7 @@ class Lanes:
         self._tasks = tasks
         self._hold_media()
         self._control.put((None, 0))
-        tasks.start_soon(self._control.work, self._notify)
+        tasks.start_soon(self._control.work)
 
     # -- feeding -------------------------------------------------------------------------------
 
@@ -149,9 +90,7 @@ class Lanes:
         if isinstance(event, StreamMedia):
             self._put_media(event)
         elif isinstance(event, ToolCall) and not self._registry.tool(event.name)[1]:
-            assert self._tasks is not None
-            self._tools_running += 1
-            self._tasks.start_soon(self._run_tool_task, event)
+            return self._put_tool(event, size)
         else:
             waiting = len(self._control.queue)
             if (
@@ -168,6 +107,21 @@ class Lanes:
             self._control.put((event, size))
         return None
 
+    def _put_tool(self, event: ToolCall, size: int) -> WebSocketError | None:
+        if (
+            self._tools_running >= self._limits.max_tool_calls
+            or self._tools_size + size > self._limits.control_events_bytes
+        ):
+            return WebSocketError(
+                f"{self._tools_running} tools ({self._tools_size} bytes of calls) run already",
+                hint="the platform calls tools faster than they return",
+            )
+        assert self._tasks is not None
+        self._tools_running += 1
+        self._tools_size += size
+        self._tasks.start_soon(self._run_tool_task, event, size)
+        return None
+
     def _hold_media(self) -> None:
         self._starts_waiting += 1
         self._media.paused = True
@@ -177,7 +131,10 @@ class Lanes:
             return
         media_format = self._session.media_format
         content_type = event.content_type or (media_format.content_type if media_format else "")
-        ms = audio_duration_ms(event.payload, content_type, event.sample_rate)
+        # The rate and the size are the peer's word: no rate makes a megabyte short, and an empty
+        # packet counts a millisecond.
+        rate = min(event.sample_rate, _HIGHEST_RATE)
+        ms = max(audio_duration_ms(event.payload, content_type, rate), 1.0)
         queue = self._media.queue
         self._media_ms += ms
         while queue and self._media_ms > self._limits.media_lane_ms:
@@ -187,7 +144,7 @@ class Lanes:
         if not self._media_started:
             assert self._tasks is not None
             self._media_started = True
-            self._tasks.start_soon(self._media.work, self._notify)
+            self._tasks.start_soon(self._media.work)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -228,12 +185,13 @@ class Lanes:
             except BaseException as error:  # noqa: BLE001 - the barrier round a handler
                 await self._caught(None, error)
 
-    async def _run_tool_task(self, event: ToolCall) -> None:
+    async def _run_tool_task(self, event: ToolCall, size: int) -> None:
         try:
             await self._connected.wait()
             await self._answer_tool(event)
         finally:
             self._tools_running -= 1
+            self._tools_size -= size
             self._notify()
 
     async def _answer_tool(self, event: ToolCall) -> None:
@@ -248,10 +206,10 @@ class Lanes:
                     result = await handler(self._session, event)
                 elif self._registry.catch_all is None:
                     failure = "there is no such tool"
-                    logger.warning("no handler for tool %r", event.name, extra=self._about())
+                    logger.warning("no handler for tool %r", event.name[:64], extra=self._about())
             if scope.cancelled_caught:
                 failure = "the tool took too long"
-                late = TimeoutError(f"tool {event.name!r} ran for {self._timings.tool_call} s")
+                late = TimeoutError(f"tool {event.name[:64]!r} ran for {self._timings.tool_call} s")
                 await self.report(event, late)
         except BaseException as error:  # noqa: BLE001 - the barrier round a handler
             failure = "the tool failed"
@@ -286,22 +244,13 @@ class Lanes:
     # -- trouble -------------------------------------------------------------------------------
 
     async def _caught(self, event: Event | None, error: BaseException) -> None:
-        """Report what a handler raised; let our own cancellation and the process's end pass."""
-        if isinstance(error, Exception):
-            await self.report(event, error)
-        elif isinstance(
-            error, anyio.get_cancelled_exc_class()
-        ) and anyio.current_effective_deadline() > float("-inf"):
-            # On asyncio a handler that awaits a cancelled task raises CancelledError, which would
-            # silently end the lane.
-            stray = RuntimeError("the handler let a cancellation escape that was not its own")
-            stray.__cause__ = error
-            await self.report(event, stray)
-        else:
+        """Report what a handler let out; our own cancellation and the process's end pass."""
+        if (told := stopped(error)) is None:
             raise error
+        await self.report(event, told)
 
     async def report(self, event: Event | None, error: Exception) -> None:
-        """Tell ``on_handler_error`` (or the log); its own exceptions are only logged."""
+        """Tell ``on_handler_error`` (or the log); what that lets out is only logged."""
         if isinstance(error, SessionClosedError):
             logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
             return
@@ -314,39 +263,34 @@ class Lanes:
         try:
             with anyio.fail_after(self._timings.handler):
                 await handler(self._session, event, error)
-        except Exception:  # noqa: BLE001 - the last barrier
-            logger.exception("on_handler_error itself failed", extra=self._about())
+        except BaseException as failure:
+            if (told := stopped(failure)) is None:
+                raise
+            logger.error("on_handler_error itself failed", exc_info=told, extra=self._about())
 
-    async def _report_late(self, event: HandledEvent | None) -> None:
-        what = "on_connect" if event is None else type(event).__name__
-        await self.report(
-            event,
-            TimeoutError(
-                f"the handler of {what} ran for over {self._timings.handler} s: cancelled"
-            ),
-        )
+    async def _report_late(self, event: HandledEvent | None, error: Exception) -> None:
+        if isinstance(event, ToolCall):  # an ordered one
+            self._send_answer(event, None, "the tool took too long")
+        await self.report(event, error)
 
     def deadline(self) -> float | None:
-        """When to call check(); an item that has not begun counts as beginning now."""
-        since = [
-            anyio.current_time() if lane.busy_since is None else lane.busy_since
-            for lane in (self._control, self._media)
-            if not lane.idle
-        ]
-        return min(since) + self._timings.handler if since else None
+        """When to call check()."""
+        control, media = self._control.deadline(), self._media.deadline()
+        if control is None or media is None:
+            return media if control is None else control
+        return min(control, media)
 
     def check(self, now: float) -> None:
         """Cancel the handlers that have run for too long."""
-        for lane in (self._control, self._media):
-            if lane.busy_since is not None and now >= lane.busy_since + self._timings.handler:
-                lane.cancel_current()
+        self._control.check(now)
+        self._media.check(now)
 
     # -- the end -------------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Wait until the control lane has caught up, at most ``Timings.end_grace``."""
         with anyio.move_on_after(self._timings.end_grace):
-            while not self._control.idle:
+            while not self._control.is_idle:
                 await self._wait_change()
 
     async def finish(self) -> None:
@@ -359,10 +303,11 @@ class Lanes:
 
     async def disconnect(self) -> None:
         """Run ``on_disconnect``, at most for ``Timings.handler``."""
-        with anyio.move_on_after(self._timings.handler) as scope:
-            await self._run_life(self._registry.on_disconnect)
-        if scope.cancelled_caught:
-            await self.report(None, TimeoutError("on_disconnect was cancelled: it took too long"))
+        try:
+            with anyio.fail_after(self._timings.handler):
+                await self._run_life(self._registry.on_disconnect)
+        except Exception as error:  # noqa: BLE001 - late, or what its cancellation left of it
+            await self.report(None, error)
 
     def _notify(self) -> None:
         if self._changed is not None:

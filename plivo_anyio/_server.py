@@ -8,6 +8,7 @@ import socket
 import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 
+from plivo_anyio._barrier import stopped
 from plivo_anyio._driver import Authorize, Driver
 from plivo_anyio._logging import logger
 from plivo_anyio._registry import Registry
@@ -16,7 +17,9 @@ from plivo_core import Limits, ServerConnection, Timings
 
 __all__ = ["Server"]
 
-_OUT_OF_SOMETHING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# What says that the listener itself is of no use. Everything else (no descriptor left, a peer that
+# went before it was accepted, a firewall's word) is a reason to try again.
+_BROKEN_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 
 
 class Server:
@@ -37,10 +40,11 @@ class Server:
         while True:
             try:
                 stream = await listener.accept()
-            except OSError as error:
-                if error.errno not in _OUT_OF_SOMETHING:
+            except (OSError, anyio.BrokenResourceError) as error:
+                cause = error if isinstance(error, OSError) else error.__cause__  # on trio
+                if not isinstance(cause, OSError) or cause.errno in _BROKEN_LISTENER:
                     raise
-                logger.error("cannot accept: %s", error)
+                logger.error("cannot accept: %s", cause)
                 await anyio.sleep(0.1)
                 continue
             self._keep_little_unsent(stream)
@@ -82,8 +86,10 @@ class Server:
                 authorize=self._authorize,
                 on_request=request_received,
             ).run()
-        except Exception:  # noqa: BLE001 - it was this connection's: the others go on
-            logger.exception("a connection failed")
+        except BaseException as error:
+            if (told := stopped(error)) is None:
+                raise
+            logger.error("a connection failed", exc_info=told)
         finally:
             self.connections -= 1
             request_received()

@@ -302,7 +302,7 @@ class Session(SessionCommands):
         for id, name in self._tool_calls.expire(now):
             self._events.append(ToolCallExpired(id, name))
         if self._grace_until is not None and now >= self._grace_until:
-            self._end(Input.GRACE_OVER, Closing(1000, ""))
+            self._finish = Input.GRACE_OVER  # like any end: at the pull after the last event
 
     # -- output --------------------------------------------------------------------------------
 
@@ -363,7 +363,7 @@ class Session(SessionCommands):
             self._stalled_since = self.now
 
     def _finish_now(self) -> None:
-        """Let ``session.ended`` or ``stop`` take effect, if one was received."""
+        """Let ``session.ended``, ``stop`` or the end of its grace take effect."""
         if self._finish is not None:
             self._end(self._finish, Closing(1000, ""))
 
@@ -372,10 +372,8 @@ class Session(SessionCommands):
         if isinstance(event, ToolCall):
             if (expired := self._tool_calls.called(event.id, event.name, self.now)) is not None:
                 self._events.append(ToolCallExpired(*expired))
-        elif isinstance(event, PlayedStream):
-            self.playback.played(event.name)
-        elif isinstance(event, ClearedAudio):
-            self.playback.cleared()
+        elif isinstance(event, (PlayedStream, ClearedAudio)):
+            self._take_ack(event)
         elif isinstance(event, StreamStart):
             self._take_start(event)
         elif isinstance(event, AgentSessionStarted):
@@ -388,6 +386,14 @@ class Session(SessionCommands):
         self._events.append(event)
         if self._finish is None:
             self._move(given)
+
+    def _take_ack(self, event: PlayedStream | ClearedAudio) -> None:
+        if event.stream_id not in ("", self.stream_id):
+            return  # of a stream that is over, whose checkpoints are settled
+        if isinstance(event, PlayedStream):
+            self.playback.played(event.name)
+        else:
+            self.playback.cleared()
 
     def _take_started(self, event: AgentSessionStarted) -> None:
         self._agent_seen = True

@@ -186,6 +186,7 @@ def test_stop_of_an_agent_is_waited_on_by_the_connections_deadline() -> None:
     receives(conn, StreamStop(), now=3)
     assert conn.deadline() == 5
     conn.handle_timeout(now=5)
+    assert events_of(conn) == []
     assert close_codes(bytes_of(conn)) == [1000]
     assert conn.deadline() == 10  # the peer's Close
     conn.handle_timeout(now=10)

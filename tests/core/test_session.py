@@ -30,7 +30,9 @@ from plivo_core.commands import Checkpoint, ClearAudio, Command, RawCommand, Spe
 from plivo_core.events import (
     AgentSessionEnded,
     AgentSessionStarted,
+    ClearedAudio,
     Dtmf,
+    PlayedStream,
     StreamMedia,
     StreamStart,
     StreamStop,
@@ -262,9 +264,12 @@ def test_stop_waits_two_seconds_for_the_transcript(started: AgentSessionStarted)
     session.handle_timeout(now=11.9)
     assert session.state is State.ENDING
     session.handle_timeout(now=12)
-    assert session.state is State.ENDED
+    assert session.finishing
     assert session.deadline() is None
-    assert names(texts(session)) == ["agent_session.speak"]
+    session.inject("what the last handler says still leaves")
+    assert session.next_event() is None
+    assert session.state is State.ENDED
+    assert names(texts(session)) == ["agent_session.speak", "agent_session.inject"]
     assert session.closing == (1000, "")
     session.receive_close(1000, now=13)
     assert the_end(handed_out(session)).cause == "stop"
@@ -578,3 +583,17 @@ def test_a_full_queue_raises_and_ends_the_call() -> None:
 def test_what_is_not_a_command_is_named_in_the_error() -> None:
     with pytest.raises(InvalidCommandError, match="not a command"):
         Session(now=0).send({"type": "text"})  # type: ignore[arg-type]
+
+
+def test_late_acknowledgements_of_an_earlier_stream_are_inert() -> None:
+    session = a_session(StreamStart(stream_id="one"))
+    session.send_checkpoint("a")
+    hears(session, StreamStart(stream_id="two"))
+    session.send_checkpoint("a")
+    assert len(texts(session)) == 2  # sent: a clear does not settle it by itself
+    session.clear_audio()
+    late = [PlayedStream(name="a", stream_id="one"), ClearedAudio(stream_id="one")]
+    assert hears(session, *late) == late
+    assert session.playback.fate("a") is Fate.PENDING
+    hears(session, PlayedStream(name="a", stream_id="two"))
+    assert session.playback.fate("a") is Fate.PLAYED
