@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from plivo_core import Event, RequestReceived, Response, ServerConnection, Session
+from plivo_core import Ended, Event, RequestReceived, Response, ServerConnection, Session
 from plivo_core.events import Dtmf, StreamMedia, ToolCall
 
 
@@ -70,6 +70,8 @@ class Call(asyncio.Protocol):
         """Events out, bytes out as the transport takes them, then the end or the next deadline."""
         conn, now = self.conn, self.loop.time()
         while (event := conn.next_event()) is not None:
+            if isinstance(event, Ended):  # no deadline any more: the last bytes have this long
+                self.loop.call_later(conn.timings.write, self.transport.abort)
             if not isinstance(event, RequestReceived):
                 try:
                     self.react(conn.session, event)
@@ -81,12 +83,11 @@ class Call(asyncio.Protocol):
                 conn.respond(Response(status=426, headers=(("upgrade", "websocket"),)), now=now)
         while not self.paused and (data := conn.data_to_send()):
             self.transport.write(data)
-        if conn.should_close_transport and not self.closing:
+        if conn.should_close_transport and not self.paused and not self.closing:
             self.closing = True  # half-close and read on: closing at once could send a RST
             with contextlib.suppress(OSError):
                 self.transport.write_eof()
-            patience = conn.timings.write if self.paused else conn.linger
-            self.loop.call_later(patience, self.transport.abort)
+            self.loop.call_later(conn.linger, self.transport.abort)
         due = conn.deadline()
         # A timer is only set anew when it would ring late (or is spent): early is harmless.
         if due is not None and not now < self.timer.when() <= due:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from plivo_core import Event, RequestReceived, Response, ServerConnection, Session
+from plivo_core import Ended, Event, RequestReceived, Response, ServerConnection, Session
 from plivo_core.events import Dtmf, StreamMedia, ToolCall
 
 FOREVER = float("inf")
@@ -35,7 +35,7 @@ class Call:
     ) -> None:
         self.conn = ServerConnection(now=time.monotonic(), **bounds)
         self.sock, self.react, self.unsent, self.at_eof = sock, react, memoryview(b""), False
-        self.close_at = FOREVER
+        self.close_at, self.half_closed = FOREVER, False
         if (lowat := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:
             # What the kernel holds, no clearAudio can overtake.
             sock.setsockopt(socket.IPPROTO_TCP, lowat, self.conn.limits.transport_buffer)
@@ -56,6 +56,8 @@ class Call:
         """After each input: events out, bytes out as the socket takes them, then the end."""
         conn = self.conn
         while (event := conn.next_event()) is not None:
+            if isinstance(event, Ended):  # no deadline any more: the last bytes have this long
+                self.close_at = now + conn.timings.write
             if not isinstance(event, RequestReceived):
                 try:
                     self.react(conn.session, event)
@@ -75,9 +77,9 @@ class Call:
             self.unsent = memoryview(b"")
             conn.send_failed(now=now)
             self.step(now)
-        if conn.should_close_transport and self.close_at == FOREVER:
-            self.close_at = now + (conn.timings.write if self.unsent else conn.linger)
-        if conn.should_close_transport and not self.unsent:
+        if conn.should_close_transport and not self.unsent and not self.half_closed:
+            self.half_closed = True
+            self.close_at = now + conn.linger
             with contextlib.suppress(OSError):  # half-close and read on: closing could send a RST
                 self.sock.shutdown(socket.SHUT_WR)
 
