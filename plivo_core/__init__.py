@@ -1,8 +1,9 @@
 """The pure protocol core for Plivo voice agents: bytes and values in, values and bytes out.
 
 No I/O, no clock, no randomness, no environment, no logging, no callbacks. Importing this package
-loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.platform` and
-:mod:`plivo_core.testing` load on first use. Start at :class:`ServerConnection`.
+loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.rest`,
+:mod:`plivo_core.platform` and :mod:`plivo_core.testing` load on first use. Start at
+:class:`ServerConnection` for calls, at :class:`plivo_core.rest.Account` for the REST API.
 """
 
 from __future__ import annotations
@@ -15,13 +16,24 @@ from plivo_core.codec import DEFAULT_CODEC, Codec
 from plivo_core.commands import Command, SessionCommands, parse_command, serialize_command
 from plivo_core.connection import ClientConnection, ServerConnection
 from plivo_core.errors import (
+    AmbiguousOutcomeError,
+    ApiError,
+    AuthenticationError,
     ConfigError,
+    ConnectionFailedError,
+    ForbiddenError,
     InvalidCommandError,
     LocalProtocolError,
+    NotFoundError,
     PlivoError,
+    RateLimitError,
     RemoteProtocolError,
+    RequestTimeoutError,
     SendQueueFull,
+    ServerError,
     SessionClosedError,
+    TransportError,
+    ValidationError,
     WebSocketError,
 )
 from plivo_core.events import (
@@ -40,35 +52,46 @@ from plivo_core.wire import Rejected, Request, RequestReceived, Response, Upgrad
 
 __all__ = [
     "DEFAULT_CODEC",
+    "AmbiguousOutcomeError",
+    "ApiError",
+    "AuthenticationError",
     "ClientConnection",
     "Codec",
     "Command",
     "ConfigError",
+    "ConnectionFailedError",
     "Ended",
     "Event",
     "Fate",
+    "ForbiddenError",
     "InvalidCommandError",
     "InvalidMessage",
     "Limits",
     "LocalProtocolError",
     "MediaFormat",
+    "NotFoundError",
     "PlaybackLedger",
     "PlivoError",
+    "RateLimitError",
     "Rejected",
     "RemoteProtocolError",
     "Request",
     "RequestReceived",
+    "RequestTimeoutError",
     "Response",
     "SendQueueFull",
     "ServerConnection",
+    "ServerError",
     "Session",
     "SessionClosedError",
     "SessionCommands",
     "State",
     "Timings",
     "ToolCallExpired",
+    "TransportError",
     "UnknownEvent",
     "Upgraded",
+    "ValidationError",
     "WebSocketError",
     "commands",
     "events",
@@ -78,7 +101,7 @@ __all__ = [
     "serialize_event",
 ]
 
-_ON_FIRST_USE = frozenset({"agent", "platform", "testing"})
+_ON_FIRST_USE = frozenset({"agent", "platform", "rest", "testing"})
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -3,20 +3,54 @@
 Three families answer "whose bug was it": :class:`LocalProtocolError` (yours; the state is as it
 was before the call), :class:`RemoteProtocolError` (the peer's; never raised, it arrives in
 ``Ended.error``) and :class:`SessionClosedError` (nobody's: a race that was lost).
+
+REST adds two more: :class:`ApiError` (Plivo answered, and what it answered is no success) and
+:class:`TransportError` (there is no answer). :class:`AmbiguousOutcomeError` is a TransportError's
+sibling, not its child: code that repeats a request after a TransportError must not catch it.
 """
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
+    "AmbiguousOutcomeError",
+    "ApiError",
+    "AuthenticationError",
     "ConfigError",
+    "ConnectionFailedError",
+    "ForbiddenError",
     "InvalidCommandError",
     "LocalProtocolError",
+    "NotFoundError",
     "PlivoError",
+    "RateLimitError",
     "RemoteProtocolError",
+    "RequestTimeoutError",
     "SendQueueFull",
+    "ServerError",
     "SessionClosedError",
+    "TransportError",
+    "ValidationError",
     "WebSocketError",
+    "mask_path",
 ]
+
+# The part of a path that is nothing but a phone number, as paths carry it.
+_NUMBER_IN_PATH = re.compile(r"(?<=/)(?:\+|%2B)?[0-9]*([0-9]{4})(?=/|$|\?)")
+
+
+def mask_path(path: str) -> str:
+    """``path`` as messages and reprs show it: phone numbers reduced to their last four digits."""
+    return _NUMBER_IN_PATH.sub(r"***\1", path)
+
+
+def _rebuild(
+    cls: type[PlivoError], args: tuple[object, ...], state: dict[str, object]
+) -> PlivoError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class PlivoError(Exception):
@@ -33,6 +67,12 @@ class PlivoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(
+        self,
+    ) -> tuple[object, tuple[type[PlivoError], tuple[object, ...], dict[str, object]]]:
+        # Exception's own would call the class with `args` alone, and so fail on required keywords.
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class ConfigError(PlivoError, ValueError):
@@ -68,3 +108,109 @@ class SessionClosedError(WebSocketError):
 
 class SendQueueFull(WebSocketError):  # noqa: N818 - the name is the design's
     """The peer does not read: control messages passed their budget. The call ends."""
+
+
+# --- REST -----------------------------------------------------------------------------------------
+
+
+class ApiError(PlivoError):
+    """Plivo answered, but not with success; also a success whose body cannot be read.
+
+    ``message`` is the service's own text where there is one (PROTOCOL.md D-11), ``status_code`` and
+    ``body`` are the answer's: the whole JSON object, else ``{"message": excerpt}``. ``api_id`` is
+    what Plivo's support asks for. ``attempts`` counts the requests sent, this one included;
+    ``retry_after`` is what a 429 or 5xx asked for, in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int,
+        body: dict[str, object] | None = None,
+        api_id: str | None = None,
+        method: str = "",
+        path: str = "",
+        attempts: int = 1,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status_code = status_code
+        self.body: dict[str, object] = {} if body is None else body
+        self.api_id = api_id
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        parts = [f"{self.method} {mask_path(self.path)}: HTTP {self.status_code}"]
+        if self.api_id is not None:
+            parts.append(f"api_id {self.api_id}")
+        if self.attempts > 1:
+            parts.append(f"after {self.attempts} attempts")
+        return f"{super().__str__()} [{', '.join(parts)}]"
+
+
+class ValidationError(ApiError):
+    """400: an argument is missing or wrong."""
+
+
+class AuthenticationError(ApiError):
+    """401: the credentials are not valid."""
+
+
+class ForbiddenError(AuthenticationError):
+    """403: the credentials are valid but not for this; geographic permissions are one case."""
+
+
+class NotFoundError(ApiError):
+    """404: there is no such resource, or no longer."""
+
+
+class RateLimitError(ApiError):
+    """429: too many requests; nothing was done. ``retry_after`` may say when to come back."""
+
+
+class ServerError(ApiError):
+    """500-599: Plivo failed. A create or change may have happened; ``hint`` says how to see."""
+
+
+class TransportError(PlivoError):
+    """No answer came, and none is needed to know that repeating the request does no harm.
+
+    The children tell why; one that is neither was never sent, because it could not be.
+    """
+
+    def __init__(
+        self, message: str, *, method: str = "", path: str = "", attempts: int = 1, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.method = method
+        self.path = path
+        self.attempts = attempts
+
+
+class ConnectionFailedError(TransportError):
+    """The connection could not be made, or broke."""
+
+
+class RequestTimeoutError(TransportError):
+    """The time-out of the request passed."""
+
+
+class AmbiguousOutcomeError(PlivoError):
+    """A create or change was sent and no answer came: it may or may not have happened.
+
+    It was not repeated: that could place a second call or send a second message. ``hint`` says how
+    to look the outcome up.
+    """
+
+    def __init__(
+        self, message: str, *, method: str = "", path: str = "", attempts: int = 1, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.method = method
+        self.path = path
+        self.attempts = attempts

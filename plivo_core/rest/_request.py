@@ -1,0 +1,176 @@
+"""Requests and responses as plain data, and how arguments become a path, a query and a body.
+
+Not :mod:`plivo_core.wire`'s classes of the same names: those are what a peer asks of our server,
+these what we ask of Plivo. The rules are PROTOCOL.md 2.1.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+from plivo_core.codec import DEFAULT_CODEC
+from plivo_core.errors import ConfigError, InvalidCommandError, mask_path
+
+__all__ = [
+    "NOT_GIVEN",
+    "VERSION",
+    "Headers",
+    "NotGiven",
+    "Query",
+    "Request",
+    "Response",
+    "basic_auth",
+    "encode_body",
+    "encode_query",
+    "given",
+    "segment",
+    "without_blanks",
+    "without_none",
+]
+
+VERSION: Final = "0.1.0"  # tests hold it equal to pyproject.toml; the core reads no metadata
+
+Headers: TypeAlias = Sequence[tuple[str, str]]
+Query: TypeAlias = Mapping[str, object]
+
+
+class NotGiven(Enum):
+    """The type of :data:`NOT_GIVEN`, the default of arguments whose ``None`` is sent as null."""
+
+    NOT_GIVEN = "NOT_GIVEN"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+NOT_GIVEN: Final = NotGiven.NOT_GIVEN
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send: put ``method``, ``url``, ``headers`` and ``body`` on the wire unchanged.
+
+    ``url`` is complete and percent-encoded. ``headers`` hold the credentials; the repr hides them.
+    Follow no redirects, send no body for None.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        address = mask_path(self.url.partition("?")[0])
+        size = "no body" if self.body is None else f"{len(self.body)} bytes"
+        return f"<{self.__class__.__qualname__} {self.method} {address}, {size}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came: the status, the header fields as pairs, the body without content coding.
+
+    ``complete=False`` says that the driver stopped reading at its size cap; ``body`` is what it
+    has. A body that broke off on the way is not a response: that is ``lost()``.
+    """
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        cut = "" if self.complete else ", cut"
+        return f"<{self.__class__.__qualname__} {self.status}, {len(self.body)} bytes{cut}>"
+
+    def header(self, name: str) -> str | None:
+        """The field ``name`` in any case; several are joined with commas (RFC 9110, 5.3)."""
+        wanted = name.lower()
+        values = [value for key, value in self.headers if key.lower() == wanted]
+        return ", ".join(values) if values else None
+
+
+def segment(value: str, argument: str) -> str:
+    """``value`` as one part of a path: percent-encoded, so that it can name nothing else.
+
+    Raises ConfigError (a ValueError) for what would reach another resource: empty, ``.``, ``..``.
+    """
+    _require_text(value, argument)
+    if value in {"", ".", ".."}:
+        raise ConfigError(
+            f"{argument} is empty" if not value else f"{argument} must not be {value!r}",
+            hint="it becomes part of the request's path",
+        )
+    return _quote(value, argument, safe="+")
+
+
+def encode_query(query: Query) -> str:
+    """``?name=value&...`` or nothing: None is left out, booleans are words."""
+    pairs = [
+        f"{_quote(name, 'the name of a filter')}={_quote(_query_text(name, value), name)}"
+        for name, value in query.items()
+        if value is not None
+    ]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def _query_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise TypeError(f"{name} must be a str, a number or a bool, not {type(value).__name__}")
+
+
+def encode_body(body: Mapping[str, object] | None) -> bytes | None:
+    """JSON, as given. Raises ConfigError (a ValueError) for what JSON cannot carry."""
+    if body is None:
+        return None
+    try:
+        return DEFAULT_CODEC.encode(body).encode("ascii")
+    except InvalidCommandError as error:
+        raise ConfigError(
+            f"the body cannot be written as JSON: {error.__cause__}", hint=error.hint
+        ) from error
+
+
+def given(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments that were given; None counts and becomes null."""
+    return {name: value for name, value in arguments.items() if value is not NOT_GIVEN}
+
+
+def without_none(**arguments: object) -> dict[str, object]:
+    """The arguments that are not None; empty text stays."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def without_blanks(**arguments: object) -> dict[str, object]:
+    """The arguments that say something: neither None nor empty. False and 0 stay."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and value != "" and value != [] and value != {} and value != ()
+    }
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The value of the Authorization header (RFC 7617, UTF-8)."""
+    return "Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode("ascii")
+
+
+def _require_text(value: object, argument: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
+
+
+def _quote(text: str, argument: str, safe: str = "") -> str:
+    try:
+        return quote(text, safe=safe)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{argument} holds a lone surrogate, which UTF-8 cannot carry") from None
