@@ -112,5 +112,5 @@ class AgentCallsResource:
             f"/AgentCall/{segment(call_uuid, 'call_uuid')}/dial",
             CallDialed.read,
             body={"targets": list(targets), **body, **other},
-            look_up="its participants show in the call's session, agent.sessions.list(call_uuid=...)",
+            look_up="see who joined with agent.sessions.list(call_uuid=...)",
         )

@@ -7,10 +7,9 @@ from typing import TypeVar
 
 from plivo_core.rest._base import Answer
 from plivo_core.rest._operation import Operation
-from plivo_core.rest._page import Page, PageMeta, page_of
+from plivo_core.rest._page import Page, page_of
 from plivo_core.rest._request import (
     VERSION,
-    Headers,
     Query,
     Request,
     basic_auth,

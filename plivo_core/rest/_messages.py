@@ -20,7 +20,7 @@ _MAX_WHATSAPP = 4096
 _MAX_MEDIA = {"mms": 10, "whatsapp": 1}
 # 3GPP TS 23.038, 6.2.1; the second set costs two characters each.
 _GSM7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"  # noqa: RUF001
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM7_DOUBLE = frozenset("\f^{}\\[~]|€")

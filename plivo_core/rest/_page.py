@@ -74,12 +74,12 @@ def page_of(
     meta = raw.get("meta")
     known = PageMeta.read(cast("Mapping[str, object]", meta) if isinstance(meta, Mapping) else {})
     received = raw.get("objects")
-    count = len(cast("list[object]", received)) if isinstance(received, list) else 0
+    items = cast("list[object]", received) if isinstance(received, list) else []
     return Page(
-        objects=read_list(item, received),
+        objects=read_list(item, items),
         meta=known,
         raw=raw,
-        next_offset=_next_offset(known, count, requested_offset),
+        next_offset=_next_offset(known, len(items), requested_offset),
         at=at,
     )
 

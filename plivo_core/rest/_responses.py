@@ -199,7 +199,7 @@ class MessageCreated(Answer):
 
 @answer
 class Message(Answer):
-    """A message sent or received. Amounts and codes are text, as the service writes most of them."""
+    """A message sent or received. Amounts and codes are text, as the service writes most."""
 
     message_uuid: str = ""
     from_number: str | None = field(default=None, metadata=PHONE)

@@ -21,6 +21,8 @@ Jitter: TypeAlias = Callable[[float], float]
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 # Enough to reach any cap; 2.0 ** 1024 would overflow.
 _MAX_EXPONENT = 64
+# A year is 3.2e7 seconds. Keeps the arithmetic of huge whole numbers from overflowing.
+_MAX_SETTING = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +44,14 @@ class RetryPolicy:
     retry_unsafe: bool = False
 
     def __post_init__(self) -> None:
-        retries: object = self.max_retries
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        if not _is_number(self.max_retries, int):
             raise ConfigError(
-                "max_retries must be a whole number, 0 or more", hint="0 switches retries off"
+                f"max_retries must be a whole number, 0 to {_MAX_SETTING}",
+                hint="0 switches retries off",
             )
         for name in ("backoff_factor", "max_backoff", "max_retry_after"):
-            value: object = getattr(self, name)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not is_number or not 0 <= value < float("inf"):  # NaN compares false
-                raise ConfigError(f"{name} must be a finite number of seconds, 0 or more")
+            if not _is_number(getattr(self, name), int, float):
+                raise ConfigError(f"{name} must be a number of seconds, 0 to {_MAX_SETTING}")
 
     def wait_before_repeat(
         self, attempts: int, *, retry_after: float | None = None, jitter: Jitter | None = None
@@ -71,6 +71,13 @@ class RetryPolicy:
         return wait if jitter is None else max(0.0, min(wait, jitter(wait)))
 
 
+def _is_number(value: object, *kinds: type) -> bool:
+    """Whether it is of ``kinds``, no bool and neither negative, NaN nor absurd."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, kinds) and 0 <= value <= _MAX_SETTING
+
+
 DEFAULT_RETRY = RetryPolicy()
 
 
@@ -88,10 +95,12 @@ _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 # RFC 9110, 5.6.7. The day's name is not compared with the date: a clock's slip there is no harm.
 _DATES = (
     re.compile(
-        rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{2}}) (?P<month>{_MONTH}) (?P<year>[0-9]{{4}}) {_TIME} GMT"
+        rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{2}}) (?P<month>{_MONTH}) (?P<year>[0-9]{{4}})"
+        rf" {_TIME} GMT"
     ),
     re.compile(
-        rf"[A-Z][a-z]+day, (?P<day>[0-9]{{2}})-(?P<month>{_MONTH})-(?P<year>[0-9]{{2}}) {_TIME} GMT"
+        rf"[A-Z][a-z]+day, (?P<day>[0-9]{{2}})-(?P<month>{_MONTH})-(?P<year>[0-9]{{2}})"
+        rf" {_TIME} GMT"
     ),
     re.compile(
         rf"[A-Z][a-z]{{2}} (?P<month>{_MONTH}) (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})"
