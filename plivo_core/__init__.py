@@ -1,9 +1,9 @@
 """The pure protocol core for Plivo voice agents: bytes and values in, values and bytes out.
 
 No I/O, no clock, no randomness, no environment, no logging, no callbacks. Importing this package
-loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.rest`,
-:mod:`plivo_core.platform` and :mod:`plivo_core.testing` load on first use. Start at
-:class:`ServerConnection` for calls, at :class:`plivo_core.rest.Account` for the REST API.
+loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.messaging`,
+:mod:`plivo_core.rest`, :mod:`plivo_core.platform` and :mod:`plivo_core.testing` load on first use.
+Start at :class:`ServerConnection` for calls, at :class:`plivo_core.rest.Account` for the REST API.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ __all__ = [
     "serialize_event",
 ]
 
-_ON_FIRST_USE = frozenset({"agent", "platform", "rest", "testing"})
+_ON_FIRST_USE = frozenset({"agent", "messaging", "platform", "rest", "testing"})
 
 
 def __getattr__(name: str) -> ModuleType:
