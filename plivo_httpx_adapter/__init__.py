@@ -1,9 +1,12 @@
 """Plivo's REST API over httpx: the adapter between ``plivo_core``'s operations and the network.
 
-Empty for now: the REST client arrives with the REST operations. The package exists already so
-that its place in the wheel, its typing marker and its import contracts are checked from the start.
+:class:`AsyncClient` runs on asyncio and trio, :class:`Client` on plain threads. Both offer the
+methods of :class:`plivo_core.rest.Account`; what is sent, read and repeated is decided there.
 """
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from plivo_httpx_adapter._async import AsyncClient
+from plivo_httpx_adapter._sync import Client
+
+__all__ = ["AsyncClient", "Client"]
