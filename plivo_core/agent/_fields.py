@@ -47,6 +47,8 @@ Rule: TypeAlias = Callable[[object, str], object]
 _MAX_SHOWN = 24
 # Settings of the application whose names say nothing about how secret their values are.
 _HIDDEN = frozenset({"args", "env", "extra_headers", "headers"})
+# As deep as `redact` shows. The bound also ends the walk through a value that holds itself.
+_MAX_DEPTH = 8
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#@]*)", re.IGNORECASE)
 _ESCAPE = "a plain dict is sent unchecked"
 
@@ -64,8 +66,10 @@ class Section(dict[str, Any]):
     _rules: ClassVar[Mapping[str, Rule]]
     _optional: ClassVar[frozenset[str]]
 
-    def __init_subclass__(cls, *, path: str) -> None:
-        """``path`` goes before the members' names in messages."""
+    def __init_subclass__(cls, *, path: str | None = None) -> None:
+        """``path`` goes before the members' names in messages; without it nothing is new."""
+        if path is None:
+            return
         annotations: dict[str, Any] = vars(cls)["__init__"].__annotations__
         table = {name: get_args(hint) for name, hint in annotations.items() if _has_rule(hint)}
         for name, (kind, _) in table.items():
@@ -104,18 +108,18 @@ def _has_rule(hint: object) -> bool:
     return hasattr(hint, "__metadata__")
 
 
-def _without_secrets(value: object, name: object) -> object:
+def _without_secrets(value: object, name: object, depth: int = _MAX_DEPTH) -> object:
     """``value`` with what :func:`redact` cannot know: settings of any name, keys inside URLs."""
-    if name in _HIDDEN:
+    if name in _HIDDEN or not depth:
         return hide(value)
     if isinstance(value, dict):
         members = cast("dict[object, object]", value)
-        return {key: _without_secrets(member, key) for key, member in members.items()}
+        return {key: _without_secrets(member, key, depth - 1) for key, member in members.items()}
     if isinstance(value, Mapping):  # of the application's: only `hide` bears one that fails
         return hide(cast("object", value))
     if isinstance(value, (list, tuple)):
         entries = cast("list[object] | tuple[object, ...]", value)
-        return [_without_secrets(entry, name) for entry in entries]
+        return [_without_secrets(entry, name, depth - 1) for entry in entries]
     if isinstance(value, str) and isinstance(name, str) and name.endswith(("url", "endpoint")):
         return _origin(value)
     return value

@@ -268,8 +268,9 @@ class Pipeline(Section, path=""):
     ``tool.called`` without an answer fails). ``speaks_first`` is agent when there is a greeting,
     else user. ``detection_method`` finds voicemail. ``semantic_vad`` is a preset, fields, or both:
     see :func:`expand_semantic_vad`; ``vad`` and ``turn_detector`` are its older, manual form, as
-    ``interruption_enabled`` is of ``allow_interruptions`` (D-12). On by default: ``allow_interruptions``, ``prefill_cache``,
-    ``comfort_noise_enabled`` (``cng_divisor`` 2800). (PROTOCOL.md 5.1-5.5)
+    ``interruption_enabled`` is of ``allow_interruptions`` (D-12). On by default:
+    ``allow_interruptions``, ``prefill_cache``, ``comfort_noise_enabled`` (``cng_divisor`` 2800).
+    (PROTOCOL.md 5.1-5.5)
     """
 
     __slots__ = ()
@@ -336,16 +337,16 @@ class Pipeline(Section, path=""):
         # An empty mapping is a component with the platform's defaults.
         have = {name for name, value in self.items() if value is not None and value != []}
         if "s2s" in have:
-            self._exclude(have, "s2s", "stt", "llm", "tts")
+            _exclude(have, "s2s", "stt", "llm", "tts")
         if "llm" in have:
-            self._need(have, "llm", "stt", "tts")
+            _need(have, "llm", "stt", "tts")
         for component in ("stt", "llm", "tts"):
             if f"{component}_fallback" in have:
-                self._need(have, f"{component}_fallback", component)
+                _need(have, f"{component}_fallback", component)
         if {"stt", "tts"} <= have and "llm" not in have:
-            self._check_text_mode(have)
+            _check_text_mode(self, have)
         if self.get("participant_mode") == "multi":
-            self._need(
+            _need(
                 have,
                 "participant_mode 'multi'",
                 "plivo_auth_id",
@@ -363,30 +364,33 @@ class Pipeline(Section, path=""):
             body["semantic_vad"] = expand_semantic_vad(body["semantic_vad"])
         return body
 
-    def _check_text_mode(self, have: set[str]) -> None:
-        if "agent_tools" in have:
-            raise ConfigError(
-                "agent_tools are not available in text mode (stt and tts without llm)",
-                hint="add llm, or leave agent_tools out",
-            )
-        if "idle_timeout" in have and not _member(self["idle_timeout"], "reminder_message"):
-            raise ConfigError(
-                "idle_timeout.reminder_message is required in text mode (stt and tts without llm)"
-            )
 
-    def _need(self, have: set[str], what: str, *parts: str) -> None:
-        missing = [part for part in parts if part not in have]
-        if missing:
-            raise ConfigError(
-                f"{what} needs {' and '.join(parts)}", hint=f"missing: {', '.join(missing)}"
-            )
+def _check_text_mode(config: _Fields, have: set[str]) -> None:
+    if "agent_tools" in have:
+        raise ConfigError(
+            "agent_tools are not available in text mode (stt and tts without llm)",
+            hint="add llm, or leave agent_tools out",
+        )
+    if "idle_timeout" in have and not _member(config["idle_timeout"], "reminder_message"):
+        raise ConfigError(
+            "idle_timeout.reminder_message is required in text mode (stt and tts without llm)"
+        )
 
-    def _exclude(self, have: set[str], what: str, *parts: str) -> None:
-        clashing = [part for part in parts if part in have]
-        if clashing:
-            raise ConfigError(
-                f"{what} excludes {', '.join(parts)}", hint=f"leave out {', '.join(clashing)}"
-            )
+
+def _need(have: set[str], what: str, *parts: str) -> None:
+    missing = [part for part in parts if part not in have]
+    if missing:
+        raise ConfigError(
+            f"{what} needs {' and '.join(parts)}", hint=f"missing: {', '.join(missing)}"
+        )
+
+
+def _exclude(have: set[str], what: str, *parts: str) -> None:
+    clashing = [part for part in parts if part in have]
+    if clashing:
+        raise ConfigError(
+            f"{what} excludes {', '.join(parts)}", hint=f"leave out {', '.join(clashing)}"
+        )
 
 
 def _member(value: object, name: str) -> object:
