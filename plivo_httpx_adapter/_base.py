@@ -7,7 +7,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from time import time
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,9 @@ S = TypeVar("S", bound="BaseClient[Any, Any]")
 T = TypeVar("T")
 
 logger = logging.getLogger("plivo_httpx_adapter")
+
+# All creates of one kind go to one address, and parsing it is a tenth of what httpx costs.
+_parsed = lru_cache(maxsize=64)(httpx.URL)
 
 
 class BaseClient(Generic[Mode, H]):
@@ -129,7 +132,7 @@ class BaseClient(Generic[Mode, H]):
         timeout = self._timeout if timeout is None else _checked(timeout)
         message = self._http.build_request(
             request.method,
-            request.url,
+            _parsed(request.url),
             # An answer that is compressed nevertheless is not decoded: a bomb knows no size cap.
             headers=[*request.headers, ("Accept-Encoding", "identity")],
             content=request.body,
