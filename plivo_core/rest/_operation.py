@@ -58,7 +58,8 @@ class SleepUntil:
     because: PlivoError
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: on 3.10 a frozen, slotted class cannot be called as Done[None](...).
+@dataclass(frozen=True)
 class Done(Generic[T_co]):
     """The operation succeeded."""
 

@@ -33,7 +33,8 @@ class PageMeta(Answer):
     next: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# No slots: on 3.10 a frozen, slotted class cannot be called as Page[Message](...).
+@dataclass(frozen=True, kw_only=True)
 class Page(Generic[T_co]):
     """One page of a list.
 

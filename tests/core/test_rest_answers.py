@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plivo_core
@@ -42,6 +42,7 @@ from plivo_core.rest import (
     Response,
 )
 from tests.core._rest import an_account, an_operation, answers, run
+from tests.repo.test_purity import FORBIDDEN, loaded_by
 
 account = an_account()
 ANSWERS = sorted(
@@ -55,7 +56,11 @@ ANSWERS = sorted(
 each_answer = pytest.mark.parametrize("cls", ANSWERS, ids=lambda cls: cls.__name__)
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -114,6 +119,7 @@ def test_an_answer_can_be_built_empty_and_cannot_be_changed(cls: type[Answer]) -
 
 
 @each_answer
+@settings(max_examples=20)  # for each of some twenty classes
 @given(data=st.data())
 def test_reading_an_answer_never_fails(cls: type[Answer], data: Any) -> None:
     names = st.sampled_from([f.name for f in dataclasses.fields(cls)] + ["from", "new"])
@@ -213,6 +219,7 @@ def test_an_odd_envelope_is_an_empty_last_page(body: Any) -> None:
 
 def test_a_page_built_by_hand_has_no_next_page() -> None:
     assert Page[Message](objects=(), next_offset=3).next_page() is None
+    assert Done[None](None).value is None
 
 
 @pytest.mark.parametrize(
@@ -332,3 +339,9 @@ def test_errors_can_be_pickled_and_copied(error: PlivoError) -> None:
 def test_every_public_name_is_there() -> None:
     assert {name for name in rest.__all__ if not hasattr(rest, name)} == set()
     assert plivo_core.rest is rest
+
+
+def test_importing_rest_loads_no_forbidden_module() -> None:
+    loaded = loaded_by("import plivo_core.rest") - loaded_by("pass")
+    assert "plivo_core.rest" in loaded
+    assert {name for name in loaded if name.partition(".")[0] in FORBIDDEN} == set()

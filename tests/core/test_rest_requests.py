@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError
@@ -71,6 +71,7 @@ def test_a_part_that_would_name_another_resource_is_refused(
 
 
 @places
+@settings(max_examples=20)  # for each of some twenty-five places
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_part_stays_one_part_and_comes_back_whole(
     place: Callable[[str], Operation[Any]], text: str

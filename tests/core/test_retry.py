@@ -115,6 +115,7 @@ def test_retry_after_means_nothing_on_other_answers() -> None:
         ("Mon Mar 12 10:00:00 2026", 864_000.0),
         ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
         ("Sunday, 06-Nov-94 08:49:37 GMT", 0.0),  # 1994: 2094 would be more than 50 years ahead
+        ("Saturday, 06-Nov-77 08:49:37 GMT", 0.0),
         ("Mon, 02 Mar 2026 10:00:60 GMT", 60.0),  # a leap second
         ("Mon, 02 Mar 2026 10:00:30 +0000", None),
         ("Mon, 2 Mar 2026 10:00:30 GMT", None),
