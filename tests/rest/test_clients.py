@@ -60,6 +60,17 @@ def test_a_missing_credential_names_the_argument_and_the_variable(
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_argument_leaves_it_to_the_environment(
+    kind: type[Any], empty: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLIVO_AUTH_ID", "MAENV")
+    monkeypatch.setenv("PLIVO_AUTH_TOKEN", "from-env")
+    expected = Account("MAENV", "from-env").messages.get("m1").request
+    assert kind(empty, empty).account.messages.get("m1").request == expected
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_the_address_comes_from_the_argument_then_the_variable_then_plivo(
     kind: type[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,9 +159,9 @@ def test_options_make_a_cheap_client_over_the_same_connections(
 ) -> None:
     server.will(Answer(503), Answer(503), FOUND, FOUND)
     client = driver.client(server.url, retry=ONCE)
-    patient = client.with_options(retry=AT_ONCE)
     with pytest.raises(ServerError):
         driver.run(lambda: client.messages.get("m1"))
+    patient = client.with_options(retry=AT_ONCE)
     assert driver.run(lambda: patient.messages.get("m1")).message_uuid == "m1"
     driver.run(lambda: patient.close() if driver.name == "sync" else patient.aclose())
     driver.run(lambda: client.messages.get("m1"))

@@ -1,4 +1,4 @@
-"""A slow commit shows: the client's CPU per request as a ratio to bare httpx, with room for noise."""
+"""A slow commit shows: a client's CPU per request beside bare httpx, with room for noise."""
 
 from __future__ import annotations
 
