@@ -12,15 +12,15 @@ import httpx
 
 from plivo_core.rest import Cause, Sent
 
-__all__ = ["BROKEN_BODY", "CLASSIFIED", "FAILURES", "classify"]
+__all__ = ["BROKEN_BODY", "CLASSIFIED", "FAILURES", "broken_by", "classify"]
 
 Failure: TypeAlias = "tuple[Cause, Sent]"
 
 FAILURES = (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL)
 """What an attempt may raise; anything else is a bug, ours or the application's, and propagates."""
 
-BROKEN_BODY = (httpx.NetworkError, httpx.ProtocolError, httpx.DecodingError)
-"""After the head these are no loss: the status says what became of the request."""
+BROKEN_BODY = (httpx.TransportError, httpx.DecodingError)
+"""After the head these are no loss: the status is known, and the core decides what it is worth."""
 
 CLASSIFIED: dict[type[Exception], Failure] = {
     # Before a connection exists nothing has left.
@@ -40,13 +40,20 @@ CLASSIFIED: dict[type[Exception], Failure] = {
     httpx.ProtocolError: (Cause.BROKEN, Sent.MAYBE),
     httpx.RemoteProtocolError: (Cause.BROKEN, Sent.MAYBE),
     httpx.DecodingError: (Cause.BROKEN, Sent.MAYBE),  # a Content-Encoding that lies
+    # Our fault by its name, but over HTTP/2 the server's too: what httpcore's h2 refuses to process
+    # comes out as this, after the request has left.
+    httpx.LocalProtocolError: (Cause.REFUSED, Sent.MAYBE),
     # The request itself: refused before the first byte, and it would be again.
-    httpx.LocalProtocolError: (Cause.REFUSED, Sent.NO),
     httpx.UnsupportedProtocol: (Cause.REFUSED, Sent.NO),
     httpx.InvalidURL: (Cause.REFUSED, Sent.NO),
     # A transport of the application's own: assume the worst.
     httpx.TransportError: (Cause.BROKEN, Sent.MAYBE),
 }
+
+
+def broken_by(error: Exception) -> Cause:
+    """What broke a body off, for one of :data:`BROKEN_BODY`."""
+    return Cause.TIMEOUT if isinstance(error, httpx.TimeoutException) else Cause.BROKEN
 
 
 def classify(error: Exception) -> Failure:

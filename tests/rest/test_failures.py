@@ -30,20 +30,34 @@ def test_nothing_else_of_httpx_can_come_out_of_one_request() -> None:
         assert issubclass(failure, FAILURES), failure
 
 
-@pytest.mark.parametrize(
-    ("failure", "cause", "sent"),
-    [
-        (httpx.ConnectError, Cause.CONNECT, Sent.NO),
-        (httpx.ConnectTimeout, Cause.TIMEOUT, Sent.NO),
-        (httpx.PoolTimeout, Cause.TIMEOUT, Sent.NO),
-        (httpx.ReadTimeout, Cause.TIMEOUT, Sent.MAYBE),
-        (httpx.WriteTimeout, Cause.TIMEOUT, Sent.MAYBE),
-        (httpx.WriteError, Cause.BROKEN, Sent.MAYBE),
-        (httpx.RemoteProtocolError, Cause.BROKEN, Sent.MAYBE),
-        (httpx.UnsupportedProtocol, Cause.REFUSED, Sent.NO),
-        (httpx.InvalidURL, Cause.REFUSED, Sent.NO),
-    ],
-)
+ROWS: list[tuple[type[Exception], Cause, Sent]] = [
+    (httpx.ConnectError, Cause.CONNECT, Sent.NO),
+    (httpx.ConnectTimeout, Cause.TIMEOUT, Sent.NO),
+    (httpx.PoolTimeout, Cause.TIMEOUT, Sent.NO),
+    (httpx.ReadTimeout, Cause.TIMEOUT, Sent.MAYBE),
+    (httpx.WriteTimeout, Cause.TIMEOUT, Sent.MAYBE),
+    (httpx.WriteError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.RemoteProtocolError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.ProxyError, Cause.CONNECT, Sent.NO),
+    (httpx.TimeoutException, Cause.TIMEOUT, Sent.MAYBE),
+    (httpx.NetworkError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.ReadError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.CloseError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.ProtocolError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.DecodingError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.LocalProtocolError, Cause.REFUSED, Sent.MAYBE),  # over HTTP/2 the server's fault too
+    (httpx.TransportError, Cause.BROKEN, Sent.MAYBE),
+    (httpx.UnsupportedProtocol, Cause.REFUSED, Sent.NO),
+    (httpx.InvalidURL, Cause.REFUSED, Sent.NO),
+]
+
+
+def test_no_row_is_left_unasserted() -> None:
+    assert [row[0] for row in ROWS if row[0] not in CLASSIFIED] == []
+    assert CLASSIFIED.keys() == {row[0] for row in ROWS}
+
+
+@pytest.mark.parametrize(("failure", "cause", "sent"), ROWS)
 def test_only_what_never_had_a_connection_counts_as_not_sent(
     failure: type[Exception], cause: Cause, sent: Sent
 ) -> None:
