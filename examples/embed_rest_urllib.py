@@ -1,9 +1,9 @@
 """Drive the REST core by the standard library alone: embed_rest_urllib.py MESSAGE_UUID."""
 
-import os
 import sys
 import time
 from http.client import HTTPException
+from os import environ as e
 from typing import Any
 from urllib.request import HTTPErrorProcessor, Request, build_opener
 
@@ -27,14 +27,14 @@ def run(op: Operation[Any]) -> Any:
         r = Request(op.request.url, op.request.body, dict(op.request.headers), method=op.method)
         try:
             with build_opener(AnyStatus).open(r, timeout=30) as answer:
-                response = Response(answer.status, answer.getheaders(), answer.read(1_000_000))
+                body = answer.read(1_000_000)
+                whole = not answer.read(1) and not answer.length
+                response = Response(answer.status, answer.getheaders(), body, complete=whole)
+            step = op.responded(response, now=time.monotonic(), wall_now=time.time())
         except (OSError, HTTPException):  # urllib does not tell whether the request had left
             step = op.lost(Cause.BROKEN, Sent.MAYBE, now=time.monotonic())
-        else:
-            step = op.responded(response, now=time.monotonic(), wall_now=time.time())
     return step.value if isinstance(step, Done) else sys.exit(str(step.error))
 
 
-e = os.environ
 account = Account(e["PLIVO_AUTH_ID"], e["PLIVO_AUTH_TOKEN"], base_url=e["PLIVO_API_URL"])
 print(run(account.messages.get(sys.argv[1])))

@@ -17,6 +17,7 @@ from plivo_core import ConfigError
 from plivo_core.rest import (
     API_URL,
     Account,
+    Cause,
     Operation,
     Request,
     Response,
@@ -30,8 +31,9 @@ from plivo_httpx_adapter._resources import Agent, Calls, Messages, Numbers
 
 __all__ = ["MAX_ANSWER", "BaseClient"]
 
-MAX_ANSWER = 10 * 1024 * 1024
-"""Bytes of an answer's body that are read; a page of 20 records is some 20 KiB."""
+MAX_ANSWER = 2 * 1024 * 1024
+"""Bytes of an answer's body that are read; a page of 20 records is some 20 KiB, and JSON takes
+many times its size when it is decoded."""
 TIMEOUT = 30.0
 """Seconds; what the agent SDKs wait."""
 
@@ -141,10 +143,15 @@ class BaseClient(Generic[Mode, H]):
         # httpx bounds each single read: a body that drips could hold a request for days.
         return message, message.extensions["timeout"]["read"]
 
-    def _answer(self, answer: httpx.Response, body: bytearray, *, whole: bool) -> Response:
+    def _answer(self, answer: httpx.Response, body: bytearray, broken: Cause | None) -> Response:
         cap = self._max_answer
-        whole = whole and len(body) <= cap
-        return Response(answer.status_code, answer.headers.multi_items(), bytes(body[:cap]), whole)
+        return Response(
+            answer.status_code,
+            answer.headers.multi_items(),
+            bytes(body[:cap]),
+            complete=broken is None and len(body) <= cap,
+            broken=broken if len(body) <= cap else None,
+        )
 
     def _begin(self, op: Operation[T], retry: RetryPolicy | None, now: float) -> Step[T]:
         return op.begin(now=now, retry=retry or self._retry, jitter=_full_jitter)

@@ -141,10 +141,18 @@ class Operation(Generic[T]):
         return self._send()
 
     def responded(self, response: Response, *, now: float, wall_now: float) -> Step[T]:
-        """The whole answer came. ``wall_now`` is Unix time, for a Retry-After that is a date."""
+        """An answer came, and its body as far as ``response`` says.
+
+        ``wall_now`` is Unix time, for a Retry-After that is a date. A success whose body broke on
+        its way is repeated for GET, HEAD, OPTIONS, PUT and DELETE as if it had been lost; a POST or
+        PATCH, which was carried out, never is: its ApiError keeps the status.
+        """
         self._require(_State.SENT, "responded", "answer each Send once, with responded or lost")
         status = response.status
         if 200 <= status <= 299:
+            broken = self._broken(response)
+            if broken is not None:
+                return self._lost(broken, Sent.MAYBE, now)
             try:
                 value = self._decode(read_object(response))
             except UnreadableAnswer as problem:
@@ -176,18 +184,13 @@ class Operation(Generic[T]):
     def lost(self, cause: Cause, sent: Sent, *, now: float) -> Step[T]:
         """No answer will come. ``Sent.NO`` only if not one byte of the request can have arrived."""
         self._require(_State.SENT, "lost", "answer each Send once, with responded or lost")
-        self._maybe = self._maybe or sent is Sent.MAYBE
-        error = no_answer_error(
-            cause,
-            method=self.method,
-            path=self.path,
-            attempts=self.attempts,
-            maybe=self._maybe,
-            look_up=self._look_up,
+        return self._lost(cause, sent, now)
+
+    def again(self) -> Operation[T]:
+        """The same operation, not begun: for what may happen twice, such as a page of a list."""
+        return Operation(
+            self.request, self._decode, path=self.path, look_up=self._look_up, retry=self._policy
         )
-        if cause is not Cause.REFUSED and (sent is Sent.NO or self._may_repeat()):
-            return self._sleep_or_fail(error, None, now)
-        return self._fail(error)
 
     def wake(self, *, now: float) -> Step[T]:
         """The wait is over. Too early is harmless: the same SleepUntil comes back."""
@@ -204,6 +207,29 @@ class Operation(Generic[T]):
             raise LocalProtocolError(
                 f"{call}() while the operation is {self._state.value}", hint=hint
             )
+
+    def _broken(self, response: Response) -> Cause | None:
+        """What broke a success that is to be asked for again, if something did.
+
+        ``retry_unsafe`` is for doubt, and here is none: a POST was carried out.
+        """
+        if response.complete or response.status == 204 or not is_repeatable(self.method):
+            return None
+        return response.broken
+
+    def _lost(self, cause: Cause, sent: Sent, now: float) -> SleepUntil | Failed:
+        self._maybe = self._maybe or sent is Sent.MAYBE
+        error = no_answer_error(
+            cause,
+            method=self.method,
+            path=self.path,
+            attempts=self.attempts,
+            maybe=self._maybe,
+            look_up=self._look_up,
+        )
+        if cause is not Cause.REFUSED and (sent is Sent.NO or self._may_repeat()):
+            return self._sleep_or_fail(error, None, now)
+        return self._fail(error)
 
     def _may_repeat(self) -> bool:
         return is_repeatable(self.method) or self._policy.retry_unsafe

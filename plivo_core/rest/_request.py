@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from plivo_core.codec import DEFAULT_CODEC
 from plivo_core.errors import ConfigError, InvalidCommandError, mask_path
+from plivo_core.rest._vocabulary import Cause
 
 __all__ = [
     "NOT_GIVEN",
@@ -74,14 +75,17 @@ class Request:
 class Response:
     """What came: the status, the header fields as pairs, the body without content coding.
 
-    ``complete=False`` says that the driver stopped reading at its size cap; ``body`` is what it
-    has. A body that broke off on the way is not a response: that is ``lost()``.
+    Once the status is known an answer is a response, whatever becomes of its body: ``lost()`` is
+    for requests without one. ``complete=False`` says that ``body`` is only what came before it was
+    cut, and ``broken`` by what: TIMEOUT or BROKEN on its way, None at the driver's own size cap. A
+    success that broke is asked for again where the method allows; one that is too large is not.
     """
 
     status: int
     headers: Headers = ()
     body: bytes = b""
     complete: bool = True
+    broken: Cause | None = None
 
     def __repr__(self) -> str:
         cut = "" if self.complete else ", cut"

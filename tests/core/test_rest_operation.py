@@ -104,6 +104,52 @@ def test_each_lost_request_is_repeated_or_final(
     assert not hasattr(step.error, "status_code")
 
 
+CUT = [Cause.BROKEN, Cause.TIMEOUT, None]
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), ALWAYS], ids=["default", "unsafe"])
+@pytest.mark.parametrize("attempt", [1, 2, 3, 4])
+@pytest.mark.parametrize("broken", CUT)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cut_answer_keeps_its_status_and_a_success_that_broke_is_as_good_as_lost(
+    method: str, broken: Cause | None, attempt: int, policy: RetryPolicy
+) -> None:
+    for status in STATUSES:
+        op, whole = an_operation(method), an_operation(method)
+        for each in (op, whole):
+            now = reach_attempt(each, attempt, policy)
+        cut = Response(status, (), b'{"a', complete=False, broken=broken)
+        step = op.responded(cut, now=now, wall_now=0)
+        if status == 204:
+            assert isinstance(step, Done)
+        elif not 200 <= status <= 299:  # as if the body had come
+            expected = whole.responded(answers(status), now=now, wall_now=0)
+            assert type(step) is type(expected)
+            failed = [getattr(s, "error", None) or s.because for s in (step, expected)]  # type: ignore[union-attr]
+            assert type(failed[0]) is type(failed[1])
+            assert failed[0].status_code == status
+        elif broken is None or method not in REPEATABLE:
+            assert isinstance(step, Failed)
+            assert isinstance(step.error, ApiError)
+            assert (step.error.status_code, step.error.attempts) == (status, attempt)
+            assert ("was carried out" in step.error.hint) is (method not in REPEATABLE)
+        elif attempt <= 3:
+            assert isinstance(step, SleepUntil)
+            assert step.at == now + BACKOFF[attempt - 1]
+        else:
+            assert isinstance(step, Failed)
+            timed_out = broken is Cause.TIMEOUT
+            assert type(step.error) is (RequestTimeoutError if timed_out else ConnectionFailedError)
+
+
+def test_an_operation_can_be_built_again_for_what_may_happen_twice() -> None:
+    op = an_operation("GET", retry=RetryPolicy(max_retries=0))
+    run(op, [answers(500)])
+    again = op.again()
+    assert (again.request, again.path, again.attempts) == (op.request, op.path, 0)
+    assert run(again, [answers(200)]).sends == 1
+
+
 # --- state x input --------------------------------------------------------------------------------
 
 INPUTS: dict[str, Any] = {

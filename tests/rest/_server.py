@@ -73,6 +73,13 @@ class Truncated:
 
 
 @dataclass(frozen=True)
+class Stalled(Truncated):
+    """The same, but the connection stays open and silent until the client gives up."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Endless:
     """A chunked body that goes on for as long as anyone reads it."""
 
@@ -219,7 +226,11 @@ class Server:
             return conn.our_state is h11.DONE
         if isinstance(step, Truncated):
             promise = {"content-length": str(step.promised)}
+            if isinstance(step, Stalled):
+                promise.update(step.headers)
             connection.sendall(self._head(conn, step.status, promise) + step.sent)
+            if isinstance(step, Stalled):
+                connection.recv(1)
         elif isinstance(step, Endless):
             connection.sendall(self._head(conn, step.status, {}))
             while not self._closing.is_set():

@@ -299,6 +299,48 @@ def test_iterate_raises_what_a_page_fails_with(driver: Driver, server: Server) -
         driver.collect(lambda: client.iterate(client.account.messages.list()))
 
 
+def test_a_page_that_failed_is_asked_for_again(driver: Driver, server: Server) -> None:
+    server.will(Answer(500), page("a", more=True), Answer(500), page("b", offset=2))
+    client = driver.client(server.url, retry=ONCE)
+    items = client.iterate(client.account.messages.list())
+    found: list[str] = []
+
+    def following() -> Any:
+        return next(items) if driver.name == "sync" else items.__anext__()
+
+    for _ in range(2):
+        with pytest.raises(ServerError):
+            driver.run(following)
+        found.append(driver.run(following).message_uuid)
+    assert found == ["a", "b"]
+    assert [request.query["offset"] for request in server.requests] == ["0", "0", "2", "2"]
+
+
+@pytest.mark.anyio
+async def test_a_page_that_was_cancelled_is_asked_for_again(server: Server) -> None:
+    server.will(SILENCE, page("a"))
+    async with AsyncClient(AUTH_ID, AUTH_TOKEN, base_url=server.url) as client:
+        items = client.iterate(client.account.messages.list())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(items.__anext__)
+            assert await anyio.to_thread.run_sync(server.received.wait, PATIENCE)
+            tasks.cancel_scope.cancel()
+        assert [item.message_uuid async for item in items] == ["a"]
+
+
+def test_iterate_takes_the_options_of_its_pages(driver: Driver, server: Server) -> None:
+    server.will(Answer(503), page("a", more=True), SILENCE)
+    client = driver.client(server.url, retry=ONCE)
+    op = client.account.messages.list()
+    policy = RetryPolicy(max_retries=1, backoff_factor=0.0)
+    server.otherwise = SILENCE
+    with pytest.raises(RequestTimeoutError) as caught:
+        driver.collect(lambda: client.iterate(op, timeout=0.1, retry=policy))
+    assert caught.value.attempts == 2
+    with pytest.raises(ConfigError, match="timeout"):
+        driver.collect(lambda: client.iterate(op, timeout=0))
+
+
 # --- several at once, and broken off --------------------------------------------------------------
 
 

@@ -160,6 +160,15 @@ def test_embed_rest_urllib_tells_errors_and_follows_no_redirect(server: Server) 
     assert "no such" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"message_uuid": "m1"}' + b" " * 1_000_000, b"{" + b'"a": 0,' * 200_000]
+)
+def test_embed_rest_urllib_says_when_it_cut_the_answer(server: Server, body: bytes) -> None:
+    server.will(Answer(200, body))
+    done = run("embed_rest_urllib", "m1", server=server, fails=True)
+    assert "the answer was cut after 1000000 bytes" in done.stderr
+
+
 def test_embed_rest_urllib_fits_on_a_page() -> None:
     lines = (EXAMPLES / "embed_rest_urllib.py").read_text("utf-8").splitlines()
     assert len(lines) <= 40

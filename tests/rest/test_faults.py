@@ -15,6 +15,7 @@ from plivo_core.errors import (
     RequestTimeoutError,
     ServerError,
     TransportError,
+    ValidationError,
 )
 from plivo_core.rest import RetryPolicy
 from tests.rest._drivers import AUTH_TOKEN, Driver
@@ -26,6 +27,7 @@ from tests.rest._server import (
     Drip,
     Endless,
     Server,
+    Stalled,
     Step,
     Truncated,
     a_closed_port,
@@ -132,6 +134,55 @@ def test_a_truncated_answer_keeps_its_status(
         driver.run(lambda: client.messages.create(**MESSAGE))
     assert caught.value.status_code == status
     assert caught.value.body == {"message": '{"message": "half of'}
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(202, ApiError), (400, ValidationError), (429, RateLimitError), (503, ServerError)],
+)
+def test_a_body_that_stalls_leaves_the_status(
+    driver: Driver, server: Server, status: int, error: type[ApiError]
+) -> None:
+    server.will(Stalled(status, b'{"message": "half of', promised=500))
+    client = driver.client(server.url, retry=ONCE, timeout=0.2)
+    with pytest.raises(error) as caught:
+        driver.run(lambda: client.messages.create(**MESSAGE))
+    assert type(caught.value) is error
+    assert caught.value.status_code == status
+    assert caught.value.body == {"message": '{"message": "half of'}
+
+
+def test_a_rate_limit_whose_body_stalls_is_repeated_after_its_time(
+    driver: Driver, server: Server
+) -> None:
+    server.will(Stalled(429, b"{", promised=9, headers={"Retry-After": "0.3"}), QUEUED)
+    client = driver.client(server.url, retry=AT_ONCE, timeout=0.2)
+    driver.run(lambda: client.messages.create(**MESSAGE))
+    first, second = server.requests
+    assert second.at - first.at >= 0.5  # the time-out, then what the head asked for
+
+
+@pytest.mark.parametrize("kind", [Truncated, Stalled])
+def test_a_get_whose_success_breaks_off_is_asked_again(
+    driver: Driver, server: Server, kind: type[Truncated]
+) -> None:
+    server.will(kind(200, b'{"mess', promised=500), FOUND)
+    client = driver.client(server.url, retry=AT_ONCE, timeout=0.2)
+    assert driver.run(lambda: client.messages.get("m1")).message_uuid == "m1"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", [Truncated, Stalled])
+def test_a_create_whose_success_breaks_off_is_never_repeated(
+    driver: Driver, server: Server, kind: type[Truncated]
+) -> None:
+    server.will(kind(202, b'{"mess', promised=500), QUEUED)
+    unsafe = RetryPolicy(backoff_factor=0.0, retry_unsafe=True)
+    client = driver.client(server.url, retry=unsafe, timeout=0.2)
+    with pytest.raises(ApiError, match="POST was carried out") as caught:
+        driver.run(lambda: client.messages.create(**MESSAGE))
+    assert caught.value.status_code == 202
     assert len(server.requests) == 1
 
 
@@ -245,3 +296,29 @@ def test_errors_name_no_secret(driver: Driver, server: Server) -> None:
     told = f"{caught.value!r} {caught.value} {caught.value.__cause__!r} {vars(caught.value)}"
     assert AUTH_TOKEN not in told
     assert "14155550101" not in told
+
+
+# Its generators, and httpx's over them, cannot be unwound by cancelling.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_transport_without_checkpoints_is_cut_at_the_cap(driver: Driver) -> None:
+    read = 0
+
+    class Flood(httpx.AsyncByteStream, httpx.SyncByteStream):
+        def __next__(self) -> bytes:
+            nonlocal read
+            read += 1
+            return b"x" * 1000
+
+        __iter__ = __aiter__ = lambda self: self
+
+        async def __anext__(self) -> bytes:
+            return next(self)
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Flood()))
+    kind = httpx.Client if driver.name == "sync" else httpx.AsyncClient
+    client = driver.client(
+        "http://127.0.0.1:1", http_client=kind(transport=transport), max_answer=1500
+    )
+    with pytest.raises(ApiError, match="cut after 1500 bytes"):
+        driver.run(lambda: client.messages.get("m1"))
+    assert read < 70_000  # and no more than the cap was kept
