@@ -36,13 +36,25 @@ __all__ = [
     "mask_path",
 ]
 
-# The part of a path that is nothing but a phone number, as paths carry it.
+# What a path names after one of these is a number, in whatever form; and any other part that is
+# nothing but a phone number, as paths carry it.
+_NUMBER_BY_PLACE = re.compile(r"(?<=Number/)[^/?#]+")
+_ESCAPED_DIGIT = re.compile(r"%3([0-9])")
+_NO_DIGIT = re.compile(r"%[0-9A-Fa-f]{2}|[^0-9]")
 _NUMBER_IN_PATH = re.compile(r"(?<=/)(?:\+|%2B)?[0-9]*([0-9]{4})(?=/|$|\?)")
 
 
 def mask_path(path: str) -> str:
-    """``path`` as messages and reprs show it: phone numbers reduced to their last four digits."""
-    return _NUMBER_IN_PATH.sub(r"***\1", path)
+    """``path`` as messages and reprs show it: phone numbers reduced to their last four digits.
+
+    In the place of a number SIP addresses, formatted and short numbers are masked too.
+    """
+    return _NUMBER_IN_PATH.sub(r"***\1", _NUMBER_BY_PLACE.sub(_mask_number, path))
+
+
+def _mask_number(part: re.Match[str]) -> str:
+    digits = _NO_DIGIT.sub("", _ESCAPED_DIGIT.sub(r"\1", part[0]))
+    return "***" + (digits[-4:] if len(digits) > 4 else "")
 
 
 def _rebuild(
