@@ -33,6 +33,9 @@ __all__ = ["UnreadableAnswer", "api_error", "no_answer_error", "read_object", "u
 _EXCERPT = 1000
 """Characters of a body that an error quotes: enough for any message, too few to flood a log."""
 
+_API_ID = 100
+"""Characters of an api_id; real ones are UUIDs."""
+
 _CLASSES: Mapping[int, type[ApiError]] = {
     400: ValidationError,
     401: AuthenticationError,
@@ -176,7 +179,7 @@ def _read_failure(response: Response) -> tuple[dict[str, object], str, str | Non
         return {"message": text}, text.strip() or blank, None
     api_id = body.get("api_id")
     message = _error_text(body.get("error")) or _text(body.get("message")) or blank
-    return body, _shorten(message), api_id if isinstance(api_id, str) else None
+    return body, _shorten(message), _shorten(api_id, _API_ID) if isinstance(api_id, str) else None
 
 
 def _error_text(error: object) -> str:
@@ -202,8 +205,7 @@ def _excerpt(body: bytes) -> str:
     return _shorten(body[: 4 * (_EXCERPT + 1)].decode("utf-8", "replace"))
 
 
-def _shorten(text: str) -> str:
-    if len(text) > _EXCERPT:
-        text = text[:_EXCERPT] + "..."
-    # JSON can spell lone surrogates, and a log file cannot write them.
-    return text.encode("utf-8", "backslashreplace").decode()
+def _shorten(text: str, most: int = _EXCERPT) -> str:
+    # JSON can spell lone surrogates, and a log file cannot write them; escaped they are longer.
+    shown = text[: most + 1].encode("utf-8", "backslashreplace").decode()
+    return shown[:most] + "..." if len(shown) > most else shown

@@ -293,7 +293,9 @@ headers = st.lists(
 )
 bodies = st.binary(max_size=40) | st.sampled_from(
     [b"", b"{}", b"[]", b'{"error": {}}', b'{"error": [1]}', b"[" * 2000, b'{"error": NaN}',
-     b'{"message": "\\ud800"}', b'{"error": {"message": 3}}', b'{"api_id": 4}', b"\xff" * 5000]
+     b'{"message": "\\ud800"}', b'{"error": {"message": 3}}', b'{"api_id": 4}', b"\xff" * 5000,
+     b'{"api_id": "\\ud800"}', b'{"api_id": "' + b"x" * 9000 + b'"}',
+     b'{"error": "' + b"\\ud800" * 3000 + b'", "api_id": "' + b"\\udfff" * 3000 + b'"}']
 )  # fmt: skip
 responses = st.builds(
     Response,
@@ -301,6 +303,7 @@ responses = st.builds(
     headers,
     bodies,
     st.booleans(),
+    st.none() | st.sampled_from([Cause.TIMEOUT, Cause.BROKEN]),
 )
 policies = st.builds(
     RetryPolicy,
@@ -335,7 +338,8 @@ def test_whatever_comes_attempts_and_waits_are_bounded(
     if isinstance(result.last, Failed):
         assert isinstance(result.error, PlivoError)
         assert len(str(result.error)) < 2000
-        assert repr(result.error)
+        assert str(result.error).encode()
+        assert repr(result.error).encode()
     for reply in script[: result.sends - 1]:
         if isinstance(reply, tuple):
             assert reply[0] is not Cause.REFUSED
