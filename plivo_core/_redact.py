@@ -12,7 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-__all__ = ["hide", "hide_numbers", "mask_number", "redact", "redact_member", "show_size"]
+__all__ = [
+    "hide",
+    "hide_numbers",
+    "mask_number",
+    "redact",
+    "redact_member",
+    "redact_setting",
+    "show_size",
+]
 
 # Known messages are at most 4 deep. The bound also ends the walk through a cyclic value.
 _MAX_DEPTH = 8
@@ -38,14 +46,21 @@ _SECRET = frozenset(
 _NUMBER = frozenset(
     {
         "callee", "calleenumber", "caller", "callerid", "callernumber", "cellphone", "fromnumber",
-        "mobile", "mobilenumber", "msisdn", "phone", "phonenumber", "telephone", "tonumber",
+        "mobile", "mobilenumber", "msisdn", "phone", "phonenumber", "plivonumber", "telephone",
+        "tonumber",
     }
 )  # fmt: skip
 # Also used for things that are no phone number; masked only when enough digits say it is one.
-_PERHAPS_NUMBER = frozenset({"destination", "from", "target", "to"})
+_PERHAPS_NUMBER = frozenset({"destination", "from", "number", "numbers", "target", "to"})
 # Bulky, or a container whose members are judged by their own names. (Digits are not part of a word:
 # the last one is "speech_input_b64".)
 _SIZED = frozenset({"dtmf", "media", "payload", "speechinputb"})
+
+# Names of settings, by their last word, that say nothing about how secret their values are.
+_HIDDEN_SETTING = frozenset({"args", "auth", "env", "headers", "key", "keys"})
+_ADDRESS = ("url", "urls", "endpoint", "endpoints")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#@]*)", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"\s*(?:bearer|basic)\s+\S+\s*", re.IGNORECASE)
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _DIGIT = re.compile(r"[0-9]")
@@ -79,6 +94,15 @@ def redact(value: object) -> object:
 def redact_member(name: str, value: object) -> object:
     """:func:`redact` for the value of one member, whose name counts too."""
     return _walk(value, _MAX_DEPTH, _leaf_for(name))
+
+
+def redact_setting(name: str, value: object) -> object:
+    """:func:`redact_member` for a member of a configuration, ours or an answer's copy of it.
+
+    There names are the application's own, and addresses may hold keys: what is named like headers,
+    environments and keys of any kind is masked, a URL is cut to its origin.
+    """
+    return redact_member(name, _without_secrets(value, name, _MAX_DEPTH))
 
 
 def hide(value: object) -> object:
@@ -123,6 +147,40 @@ def _walk(value: object, depth: int, leaf: _Leaf) -> object:
         return leaf(value)
     except Exception:  # noqa: BLE001 - a mapping of the application's may fail in any way; a repr must not
         return _UNREADABLE
+
+
+def _without_secrets(value: object, name: object, depth: int) -> object:
+    """``value`` with what :func:`redact` cannot know: settings of any name, keys inside URLs."""
+    if _is_hidden_setting(name) or not depth:
+        return hide(value)
+    if isinstance(value, dict):
+        members = cast("dict[object, object]", value)
+        return {key: _without_secrets(member, key, depth - 1) for key, member in members.items()}
+    if isinstance(value, Mapping):  # of the application's: only `hide` bears one that fails
+        return hide(cast("object", value))
+    if isinstance(value, (list, tuple)):
+        entries = cast("list[object] | tuple[object, ...]", value)
+        return [_without_secrets(entry, name, depth - 1) for entry in entries]
+    if isinstance(value, str):
+        if _CREDENTIAL.fullmatch(value):
+            return _MASKED
+        if isinstance(name, str) and name.lower().endswith(_ADDRESS):
+            return _origin(value)
+    return value
+
+
+def _is_hidden_setting(name: object) -> bool:
+    if not isinstance(name, str):
+        return False
+    words = _WORD.findall(name[-_MAX_NAME:])
+    return bool(words) and words[-1].lower() in _HIDDEN_SETTING
+
+
+def _origin(url: str) -> object:
+    found = _ORIGIN.match(url)
+    if not found:
+        return show_size(url)
+    return found[1] + found[2] + ("/..." if found.end() < len(url) else "")
 
 
 def _leaf_for(name: object) -> _Leaf:

@@ -8,12 +8,11 @@ what to keep or raises :class:`~plivo_core.errors.ConfigError`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from sys import float_info
 from typing import Annotated, Any, ClassVar, Protocol, TypeAlias, cast, get_args
 
-from plivo_core._redact import hide, redact, redact_member, show_size
+from plivo_core._redact import redact, redact_setting
 from plivo_core.errors import ConfigError
 
 __all__ = [
@@ -45,11 +44,6 @@ Rule: TypeAlias = Callable[[object, str], object]
 
 # A provider's name is short, so a longer text in its place may be a key: not shown.
 _MAX_SHOWN = 24
-# Settings of the application whose names say nothing about how secret their values are.
-_HIDDEN = frozenset({"args", "env", "extra_headers", "headers"})
-# As deep as `redact` shows. The bound also ends the walk through a value that holds itself.
-_MAX_DEPTH = 8
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#@]*)", re.IGNORECASE)
 _ESCAPE = "a plain dict is sent unchecked"
 
 
@@ -81,10 +75,7 @@ class Section(dict[str, Any]):
         )
 
     def __repr__(self) -> str:
-        members = (
-            f"{name}={redact_member(name, _without_secrets(value, name))!r}"
-            for name, value in self.items()
-        )
+        members = (f"{name}={redact_setting(name, value)!r}" for name, value in self.items())
         return f"{type(self).__name__}({', '.join(members)})"
 
     def check(self) -> None:
@@ -106,30 +97,6 @@ class Section(dict[str, Any]):
 
 def _has_rule(hint: object) -> bool:
     return hasattr(hint, "__metadata__")
-
-
-def _without_secrets(value: object, name: object, depth: int = _MAX_DEPTH) -> object:
-    """``value`` with what :func:`redact` cannot know: settings of any name, keys inside URLs."""
-    if name in _HIDDEN or not depth:
-        return hide(value)
-    if isinstance(value, dict):
-        members = cast("dict[object, object]", value)
-        return {key: _without_secrets(member, key, depth - 1) for key, member in members.items()}
-    if isinstance(value, Mapping):  # of the application's: only `hide` bears one that fails
-        return hide(cast("object", value))
-    if isinstance(value, (list, tuple)):
-        entries = cast("list[object] | tuple[object, ...]", value)
-        return [_without_secrets(entry, name, depth - 1) for entry in entries]
-    if isinstance(value, str) and isinstance(name, str) and name.endswith(("url", "endpoint")):
-        return _origin(value)
-    return value
-
-
-def _origin(url: str) -> object:
-    found = _ORIGIN.match(url)
-    if not found:
-        return show_size(url)
-    return found[1] + found[2] + ("/..." if found.end() < len(url) else "")
 
 
 def plain(value: object) -> object:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast
 
-from plivo_core._redact import hide, hide_numbers, redact_member
+from plivo_core._redact import hide, hide_numbers, redact_setting
 from plivo_core.errors import mask_path
 from plivo_core.events import Number
 from plivo_core.events._readers import READERS, read_number, read_text_or_number
@@ -46,7 +46,10 @@ def _read_int(value: object) -> int | None:
 
 
 def _hide_numbers_in_path(value: object) -> object:
-    return mask_path(value) if isinstance(value, str) else hide(value)
+    if not isinstance(value, str):
+        return hide(value)
+    path, query, _ = value.partition("?")
+    return mask_path(path) + (query and "?...")
 
 
 # How a repr shows a field; without one it goes by the field's name.
@@ -107,7 +110,7 @@ class Answer:
             if f.name == "raw" or value == _default(f.default, f.default_factory):
                 continue
             mask = self._masks.get(f.name)
-            value = redact_member(f.name, value) if mask is None else mask(value)
+            value = redact_setting(f.name, value) if mask is None else mask(value)
             shown.append(f"{f.name}={value!r}")
         return f"{self.__class__.__name__}({', '.join(shown)})"
 

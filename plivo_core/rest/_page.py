@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
-from plivo_core.rest._base import Answer, answer, read_list
+from plivo_core.rest._base import ADDRESS, Answer, answer, read_list
 from plivo_core.rest._operation import Operation
 
 __all__ = ["Page", "PageMeta", "page_of"]
@@ -29,8 +29,8 @@ class PageMeta(Answer):
     limit: int | None = None
     offset: int | None = None
     total_count: int | None = None
-    previous: str | None = None
-    next: str | None = None
+    previous: str | None = field(default=None, metadata=ADDRESS)
+    next: str | None = field(default=None, metadata=ADDRESS)
 
 
 # No slots: on 3.10 a frozen, slotted class cannot be called as Page[Message](...).

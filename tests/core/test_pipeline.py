@@ -570,12 +570,19 @@ SECRET = "s3cr3t"
             future=[({"headers": {"b": [SECRET]}},)],
         ),
         Pipeline(tts=MappingProxyType({"anything": SECRET})),
+        Stt("azure", subscription_key=SECRET, key=SECRET, auth=SECRET),
+        Stt("azure", **{"Ocp-Apim-Subscription-Key": SECRET}),
+        Llm("openai", anything={"deep": f"Bearer {SECRET}", "or": [f"basic {SECRET}"]}),
     ],
 )
 def test_no_secret_is_shown(made: Any) -> None:
     assert SECRET in json.dumps(made, default=dict)
     for shown in (repr(made), str(made), f"{made}", repr([made]), repr(Pipeline(part=made))):
         assert SECRET not in shown
+
+
+def test_a_repr_masks_the_number_of_the_account() -> None:
+    assert repr(Pipeline(plivo_number="+14155550199")) == "Pipeline(plivo_number='***0199')"
 
 
 def test_a_repr_shows_the_rest() -> None:

@@ -29,9 +29,12 @@ from plivo_core import (
 from plivo_core.rest import (
     Agent,
     AgentNumbers,
+    AgentSession,
     Answer,
+    AudioStream,
     AvailableNumber,
     Done,
+    Media,
     Message,
     MessageCreated,
     NumberBought,
@@ -154,6 +157,37 @@ def test_a_repr_masks_keys_and_phone_numbers() -> None:
         assert secret not in shown
     assert "***0199" in shown
     assert "'model': 'm'" in shown
+
+
+def test_a_repr_masks_what_an_answer_repeats_of_the_configuration() -> None:
+    settings = {
+        "api_key": "SECRET", "base_url": "https://u:SECRET@llm.example.com/v1?key=SECRET",
+        "headers": {"X": "SECRET"}, "env": {"X": "SECRET"}, "auth": "SECRET",
+        "subscription_key": "SECRET", "other": ["Bearer SECRET"], "azure_endpoint": "https://h/SECRET",
+    }  # fmt: skip
+    legs: list[object] = [{"number": "+14155550199", "to": "14155550199", "role": "caller"}]
+    shown = repr(
+        [
+            Agent.read(
+                {
+                    "websocket_url": "wss://me.example.com/ws?token=SECRET",
+                    **dict.fromkeys(("stt", "llm", "tts", "s2s"), settings),
+                }
+            ),
+            AudioStream.read({"service_url": "wss://me/SECRET", "status_callback_url": "SECRET"}),
+            AgentSession.read({"record_url": "https://s3/x?Sig=SECRET", "call_legs": legs}),
+            Media.read({"media_url": "https://media.plivo.com/x/SECRET"}),
+            PageMeta.read(
+                {"next": "/v1/Account/M/Message/?to_number=4155550199", "previous": "?q"}
+            ),
+            a_page({"next": "/Number/4155550199/?number_startswith=4155550199"}, []),
+        ]
+    )
+    assert "SECRET" not in shown
+    assert "4155550199" not in shown
+    for plain in ("'wss://me.example.com/...'", "'https://llm.example.com/...'", "'caller'",
+                  "'/v1/Account/M/Message/?...'", "***0199"):  # fmt: skip
+        assert plain in shown
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n"])
@@ -293,6 +327,14 @@ def test_an_error_tells_what_was_asked_of_whom_and_what_to_do() -> None:
 
 def test_a_redirect_points_at_base_url() -> None:
     assert "base_url" in run(an_operation("GET"), [answers(302)]).error.hint
+
+
+def test_an_api_id_is_bounded_and_can_be_written() -> None:
+    error = run(an_operation("GET"), [answers(400, {"api_id": "x" * 9999})]).error
+    assert error.api_id == "x" * 100 + "..."
+    error = run(an_operation("GET"), [answers(400, {"api_id": "\ud800"})]).error
+    assert error.api_id == "\\ud800"
+    assert str(error).encode()
 
 
 def test_an_api_id_that_is_no_text_is_none() -> None:
