@@ -26,6 +26,7 @@ __all__ = [
     "Texts",
     "Tools",
     "Whole",
+    "at_least",
     "between",
     "choice",
     "described_by",
@@ -33,6 +34,7 @@ __all__ = [
     "list_of",
     "mapping",
     "not_among",
+    "number",
     "plain",
     "section",
     "text",
@@ -178,6 +180,21 @@ def between(low: float, high: float, unit: str = "") -> Rule:
 def whole(low: int, high: int, unit: str = "") -> Rule:
     """An int from ``low`` to ``high``, both included."""
     return _ranged(integer, low, high, unit)
+
+
+def at_least(
+    low: int, unit: str = "", *, kind: Callable[[object, str], int | float] = integer
+) -> Rule:
+    """A number from ``low`` on."""
+    expected = f"at least {low} {unit}".rstrip()
+
+    def rule(value: object, field: str) -> int | float:
+        checked = kind(value, field)
+        if checked < low:
+            raise ConfigError(f"{field} must be {expected}, got {redact(checked)!r}")
+        return checked
+
+    return rule
 
 
 def _ranged(kind: Callable[[object, str], int | float], low: float, high: float, unit: str) -> Rule:

@@ -369,6 +369,23 @@ def test_whole_numbers_hold_to_their_last_value(
             make(helper, **{name: wrong})
 
 
+@pytest.mark.parametrize(
+    ("helper", "name", "low"),
+    [
+        (McpHttp, "timeout", 0),
+        (Pipeline, "greeting_interrupt_duration", 0),
+        (Pipeline, "audio_channels", 1),
+    ],
+)
+def test_a_value_below_the_least_is_refused(helper: Any, name: str, low: int) -> None:
+    assert make(helper, **{name: low})[name] == low
+    assert make(helper, **{name: 10**9})[name] == 10**9
+    with pytest.raises(ConfigError, match=f"{name} must be at least {low}.*, got -5"):
+        make(helper, **{name: -5})
+    with pytest.raises(ConfigError, match=f"{name} must be"):
+        make(helper, **{name: float("nan")})
+
+
 def test_a_unit_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         IdleTimeout(no_response_timeout_s=121)
