@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -102,6 +105,64 @@ def test_each_lost_request_is_repeated_or_final(
     assert step.error.attempts == attempt
     assert (step.error.method, step.error.path) == (method, op.path)
     assert not hasattr(step.error, "status_code")
+
+
+BEFORE: dict[str, Any] = {
+    "a 429": answers(429),
+    "a 503": answers(503),
+    "a lost answer": (Cause.BROKEN, Sent.MAYBE),
+    "a success that broke": Response(200, (), b"{", complete=False, broken=Cause.TIMEOUT),
+}
+NEXT = [*STATUSES, *itertools.product(Cause, Sent)]
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), ALWAYS], ids=["default", "unsafe"])
+@pytest.mark.parametrize("last", [True, False], ids=["last attempt", "repeats left"])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("method", METHODS)
+def test_what_came_before_counts(method: str, before: str, last: bool, policy: RetryPolicy) -> None:
+    repeatable = method in REPEATABLE or policy.retry_unsafe
+    starts = method in REPEATABLE if "broke" in before else repeatable or before == "a 429"
+    policy = dataclasses.replace(policy, max_retries=1 if last else 2)
+    for following in NEXT:
+        op = an_operation(method)
+        op.begin(now=0.0, retry=policy)
+        step = give(op, BEFORE[before], 0.0)
+        assert isinstance(step, SleepUntil) is starts
+        if not starts:
+            assert isinstance(step, Failed)
+            continue
+        assert op.wake(now=step.at) == Send(op.request)
+        lost_before = method not in REPEATABLE and before != "a 429"
+        if not isinstance(following, tuple):
+            step = give(op, answers(following), 1.0)
+            failed_there = 500 <= following <= 599
+            doubt = lost_before or (method not in REPEATABLE and failed_there)
+            if 200 <= following <= 299:
+                assert isinstance(step, Done)
+                continue
+            repeated = following == 429 or (failed_there and repeatable)
+        else:
+            cause, sent = following
+            step = give(op, following, 1.0)
+            doubt = lost_before or (method not in REPEATABLE and sent is Sent.MAYBE)
+            repeated = cause is not Cause.REFUSED and (sent is Sent.NO or repeatable)
+        if repeated and not last:
+            assert isinstance(step, SleepUntil)
+            assert step.at == 1.0 + BACKOFF[1]
+            continue
+        assert isinstance(step, Failed)
+        error = step.error
+        assert ("may have happened" in error.hint) is doubt
+        assert isinstance(error, ApiError) is not isinstance(following, tuple)
+        if isinstance(following, tuple):
+            assert isinstance(error, AmbiguousOutcomeError) is doubt
+
+
+def give(op: Any, reply: Any, now: float) -> Any:
+    if isinstance(reply, Response):
+        return op.responded(reply, now=now, wall_now=0.0)
+    return op.lost(*reply, now=now)
 
 
 CUT = [Cause.BROKEN, Cause.TIMEOUT, None]
@@ -361,7 +422,44 @@ def test_a_create_or_change_is_sent_at_most_once_after_it_may_have_arrived(
             assert reply[1] is Sent.NO
 
 
-@given(st.integers(0, 60), st.sampled_from([429, 500, 503]), jitters)
-def test_retry_after_is_never_undercut(seconds: int, status: int, jitter: Any) -> None:
-    script = [answers(status, retry_after=str(seconds)), answers(200)]
-    assert run(an_operation("GET"), script, jitter=jitter).waits == [seconds]
+@given(
+    st.sampled_from(METHODS),
+    st.floats(0, 60) | st.integers(0, 60),
+    st.sampled_from([429, 500, 503]),
+    jitters,
+    st.booleans(),
+)
+def test_retry_after_is_never_undercut(
+    method: str, seconds: float, status: int, jitter: Any, cut: bool
+) -> None:
+    text = f"{seconds:.3f}"  # as digits: 1e-05 is no Retry-After
+    reply = Response(status, [("Retry-After", text)], b"{", complete=not cut)
+    result = run(an_operation(method), [reply, answers(200)], jitter=jitter)
+    if status == 429 or method in REPEATABLE:
+        assert result.waits == [float(text)]
+    else:
+        assert (result.waits, result.error.retry_after) == ([], float(text))
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.integers(-5, 70),
+    st.floats(0, 4e9),
+    st.sampled_from([429, 503]),
+    jitters,
+)
+def test_a_retry_after_that_is_a_date_is_never_undercut(
+    method: str, seconds: int, wall_now: float, status: int, jitter: Any
+) -> None:
+    at = int(wall_now) + seconds
+    if at < 0:
+        return
+    date = format_datetime(datetime.fromtimestamp(at, tz=timezone.utc), usegmt=True)
+    script = [answers(status, retry_after=date), answers(200)]
+    result = run(an_operation(method), script, jitter=jitter, wall_now=wall_now)
+    if status == 503 and method not in REPEATABLE:
+        assert result.waits == []
+    elif at - wall_now > 60:
+        assert type(result.error) in (RateLimitError, ServerError)
+    else:
+        assert result.waits == [max(0.0, at - wall_now)]
