@@ -75,6 +75,12 @@ def _require_credential(value: object, argument: str, variable: str) -> None:
         raise ConfigError(f"{argument} holds a lone surrogate, which UTF-8 cannot carry") from None
 
 
+def _is_host(host: str | None) -> bool:
+    """Whether each label has 1 to 63 characters, as DNS and IDNA want it; a dot may end it."""
+    labels = (host or "").removesuffix(".").split(".")
+    return all(0 < len(label) <= 63 for label in labels)
+
+
 def _clean_url(value: object, argument: str) -> str:
     expected = ConfigError(
         f"{argument} must be http:// or https:// with a host, and perhaps a path",
@@ -84,7 +90,7 @@ def _clean_url(value: object, argument: str) -> str:
         raise expected
     try:
         parts = urlsplit(value)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        usable = _is_host(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:  # a port or an IPv6 address that is none
         raise expected from None
     # User and password in a URL would show in every repr and log.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from plivo_core.errors import ConfigError
 from plivo_core.rest._api import Api
 from plivo_core.rest._operation import Operation
-from plivo_core.rest._request import segment, without_none
+from plivo_core.rest._request import passed_on, require_filled, segment, without_none
 from plivo_core.rest._responses import CallConnected, CallDialed, CallInitiated
 
 __all__ = ["AgentCallsResource"]
@@ -43,7 +43,11 @@ class AgentCallsResource:
         numbers = [to] if isinstance(to, str) else list(to)
         if not numbers or not all(numbers):
             raise ConfigError("to is empty", hint="give at least one number or SIP address")
-        body: dict[str, object] = {"agent_id": agent_uuid, "from": from_, "to": numbers}
+        body: dict[str, object] = {
+            "agent_id": require_filled(agent_uuid, "agent_uuid"),
+            "from": require_filled(from_, "from_"),
+            "to": numbers,
+        }
         if voicemail_detect:
             body["voicemail_detect"] = True
         body.update(
@@ -60,7 +64,7 @@ class AgentCallsResource:
             "POST",
             "/AgentCall",
             CallInitiated.read,
-            body={**body, **other},
+            body={**body, **passed_on(other)},
             look_up="look for the call with agent.sessions.list(phone_number=...)",
         )
 
@@ -70,7 +74,7 @@ class AgentCallsResource:
             "POST",
             f"/AgentCall/{segment(call_uuid, 'call_uuid')}/connect",
             CallConnected.read,
-            body={"agent_id": agent_uuid},
+            body={"agent_id": require_filled(agent_uuid, "agent_uuid")},
             look_up="look for the session with agent.sessions.list(call_uuid=...)",
         )
 
@@ -95,6 +99,8 @@ class AgentCallsResource:
 
         ``timeout`` is the ringing time in seconds; it is a field of the body, not of the request.
         """
+        if isinstance(targets, (str, Mapping)):
+            raise ConfigError("targets must be a list", hint='[{"number": "+1..."}]')
         body = without_none(
             agent_id=agent_id,
             dial_mode=dial_mode,
@@ -111,6 +117,6 @@ class AgentCallsResource:
             "POST",
             f"/AgentCall/{segment(call_uuid, 'call_uuid')}/dial",
             CallDialed.read,
-            body={"targets": list(targets), **body, **other},
+            body={"targets": list(targets), **body, **passed_on(other)},
             look_up="see who joined with agent.sessions.list(call_uuid=...)",
         )

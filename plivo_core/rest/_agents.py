@@ -14,7 +14,7 @@ from plivo_core.rest._agent_calls import AgentCallsResource
 from plivo_core.rest._api import Api, nothing
 from plivo_core.rest._operation import Operation
 from plivo_core.rest._page import Page
-from plivo_core.rest._request import NOT_GIVEN, NotGiven, given, segment
+from plivo_core.rest._request import NOT_GIVEN, NotGiven, given, passed_on, require_filled, segment
 from plivo_core.rest._responses import Agent, AgentNumber, AgentNumbers, AgentSession
 
 __all__ = ["AgentNumbersResource", "AgentResources", "AgentSessionsResource", "AgentsResource"]
@@ -125,7 +125,7 @@ class AgentsResource:
             "sort_order": sort_order,
             "agent_mode": agent_mode,
             "participant_mode": participant_mode,
-            **other,
+            **passed_on(other),
         }
         return self._api.page("/Agent", Agent, query)
 
@@ -205,7 +205,7 @@ class AgentNumbersResource:
             "POST",
             f"/Agent/{segment(agent_uuid, 'agent_uuid')}/Number",
             AgentNumber.read,
-            body={"number": number},
+            body={"number": require_filled(number, "number")},
             look_up="look for it with agent.numbers.list()",
         )
 
@@ -273,7 +273,7 @@ class AgentSessionsResource:
             "ended_at__lte": ended_at__lte,
             "duration__gte": duration__gte,
             "duration__lte": duration__lte,
-            **other,
+            **passed_on(other),
         }
         return self._api.page(_sessions(agent_uuid), AgentSession, query)
 
@@ -288,7 +288,7 @@ def _configuration(arguments: dict[str, object]) -> dict[str, object]:
     """The body of a create or update, of the method's arguments."""
     other = arguments.pop("other")
     del arguments["self"]
-    body = given({**arguments, **cast("dict[str, object]", other)})
+    body = given({**arguments, **passed_on(cast("dict[str, object]", other))})
     if "semantic_vad" in body:
         # Any object: what the caller gave is for expand_semantic_vad to judge.
         body["semantic_vad"] = expand_semantic_vad(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plivo_core.rest._api import Api, nothing
 from plivo_core.rest._operation import Operation
 from plivo_core.rest._page import Page
-from plivo_core.rest._request import segment, without_none
+from plivo_core.rest._request import passed_on, segment, without_none
 from plivo_core.rest._responses import AudioStream, StreamStarted
 
 __all__ = ["CallsResource"]
@@ -58,7 +58,7 @@ class CallsResource:
             "POST",
             _streams(call_uuid),
             StreamStarted.read,
-            body={**body, **other},
+            body={**body, **passed_on(other)},
             look_up="look for it with calls.list_streams()",
         )
 

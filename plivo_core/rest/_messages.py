@@ -8,7 +8,7 @@ from plivo_core.errors import ConfigError
 from plivo_core.rest._api import Api
 from plivo_core.rest._operation import Operation
 from plivo_core.rest._page import Page
-from plivo_core.rest._request import segment, without_blanks, without_none
+from plivo_core.rest._request import passed_on, segment, without_blanks, without_none
 from plivo_core.rest._responses import Media, Message, MessageCreated
 
 __all__ = ["MessagesResource"]
@@ -66,6 +66,8 @@ class MessagesResource:
         """
         _check_text(text, type)
         for argument, media in (("media_urls", media_urls), ("media_ids", media_ids)):
+            if isinstance(media, (str, Mapping)):  # its letters would be the entries
+                raise ConfigError(f"{argument} must be a list", hint='["..."]')
             most = _MAX_MEDIA.get(type)
             if media is not None and most is not None and len(media) > most:
                 raise ConfigError(f"{argument} has {len(media)} entries; {type} takes {most}")
@@ -89,7 +91,7 @@ class MessagesResource:
             "POST",
             "/Message/",
             MessageCreated.read,
-            body={"dst": _destinations(dst), **body, **kept, **other},
+            body={"dst": _destinations(dst), **body, **kept, **passed_on(other)},
             look_up="look for it with messages.list(to_number=...)",
         )
 
@@ -144,7 +146,7 @@ class MessagesResource:
             "tendlc_campaign_id": tendlc_campaign_id,
             "tendlc_registration_status": tendlc_registration_status,
             "destination_country_iso2": destination_country_iso2,
-            **other,
+            **passed_on(other),
         }
         return self._api.page("/Message/", Message, query)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from plivo_core.rest._api import Api, nothing
 from plivo_core.rest._operation import Operation
 from plivo_core.rest._page import Page
-from plivo_core.rest._request import segment, without_blanks
+from plivo_core.rest._request import passed_on, segment, without_blanks, without_none
 from plivo_core.rest._responses import (
     AvailableNumber,
     NumberBought,
@@ -70,7 +70,7 @@ class NumbersResource:
             "tendlc_registration_status": tendlc_registration_status,
             "toll_free_sms_verification": toll_free_sms_verification,
             "toll_free_sms_verification_order_status": toll_free_sms_verification_order_status,
-            **other,
+            **passed_on(other),
         }
         return self._api.page("/Number/", RentedNumber, query)
 
@@ -90,8 +90,8 @@ class NumbersResource:
         **other: object,
     ) -> Operation[NumberBought]:
         """Rent a number, from now on and at a price; never repeated by itself after a doubt."""
-        options = without_blanks(
-            app_id=app_id,
+        options = without_none(
+            app_id=app_id or None,
             verification_info=verification_info,
             cnam_lookup=cnam_lookup,
             ha_enable=ha_enable,
@@ -101,7 +101,7 @@ class NumbersResource:
             "POST",
             f"/PhoneNumber/{segment(number, 'number')}/",
             NumberBought.read,
-            body={**options, **other} or None,
+            body={**options, **passed_on(other)} or None,
             look_up="look for it with numbers.get()",
         )
 
@@ -122,7 +122,7 @@ class NumbersResource:
             "POST",
             _rented(number),
             NumberUpdated.read,
-            body={**body, **other},
+            body={**body, **passed_on(other)},
             look_up="read it with numbers.get()",
         )
 
@@ -163,7 +163,7 @@ class NumbersResource:
             "eligible": eligible,
             "npanxx": npanxx,
             "local_calling_area": local_calling_area,
-            **other,
+            **passed_on(other),
         }
         return self._api.page("/PhoneNumber/", AvailableNumber, query)
 

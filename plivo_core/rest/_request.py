@@ -6,14 +6,15 @@ these what we ask of Plivo. The rules are PROTOCOL.md 2.1.
 
 from __future__ import annotations
 
+import json
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
-from plivo_core.codec import DEFAULT_CODEC
+from plivo_core.codec import Codec
 from plivo_core.errors import ConfigError, InvalidCommandError, mask_path
 from plivo_core.rest._vocabulary import Cause
 
@@ -29,10 +30,14 @@ __all__ = [
     "encode_body",
     "encode_query",
     "given",
+    "passed_on",
+    "require_filled",
     "segment",
     "without_blanks",
     "without_none",
 ]
+
+T = TypeVar("T")
 
 VERSION: Final = "0.1.0"  # tests hold it equal to pyproject.toml; the core reads no metadata
 
@@ -112,6 +117,19 @@ def segment(value: str, argument: str) -> str:
     return _quote(value, argument, safe="+")
 
 
+def _as_dict(value: object) -> object:
+    """A mapping that is no dict, such as a MappingProxyType, as JSON can write it."""
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+# As DEFAULT_CODEC writes, and any mapping.
+_CODEC = Codec(
+    dumps=json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_as_dict).encode
+)
+
+
 def encode_query(query: Query) -> str:
     """``?name=value&...`` or nothing: None is left out, booleans are words."""
     pairs = [
@@ -137,7 +155,7 @@ def encode_body(body: Mapping[str, object] | None) -> bytes | None:
     if body is None:
         return None
     try:
-        return DEFAULT_CODEC.encode(body).encode("ascii")
+        return _CODEC.encode(body).encode("ascii")
     except InvalidCommandError as error:
         raise ConfigError(
             f"the body cannot be written as JSON: {error.__cause__}", hint=error.hint
@@ -147,6 +165,28 @@ def encode_body(body: Mapping[str, object] | None) -> bytes | None:
 def given(arguments: Mapping[str, object]) -> dict[str, object]:
     """The arguments that were given; None counts and becomes null."""
     return {name: value for name, value in arguments.items() if value is not NOT_GIVEN}
+
+
+def passed_on(other: Mapping[str, T]) -> Mapping[str, T]:
+    """Keywords that no parameter knows: sent as given, but for the clients' own options.
+
+    Raises ConfigError for ``timeout`` and ``retry``, which nobody means for Plivo.
+    """
+    for name in ("timeout", "retry"):
+        if name in other:
+            raise ConfigError(
+                f"{name} is no argument of this method",
+                hint=f"client.with_options({name}=...) sets it for the request",
+            )
+    return other
+
+
+def require_filled(value: str, argument: str) -> str:
+    """``value``, an identifier or number for a body. Raises ConfigError when it is empty."""
+    _require_text(value, argument)
+    if not value:
+        raise ConfigError(f"{argument} is empty")
+    return value
 
 
 def without_none(**arguments: object) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plivo_core import ConfigError
+from plivo_core import ConfigError, rest
 from plivo_core.messaging import Location
 from plivo_core.rest import NOT_GIVEN, Account, Operation, Request, Response
 from tests.core._rest import AUTH_ID, AUTH_TOKEN, an_account
@@ -148,10 +150,58 @@ def test_the_body_is_fixed_when_the_operation_is_built() -> None:
     assert body_of(op) == {"stt": {"provider": "deepgram"}}
 
 
-@pytest.mark.parametrize("value", [float("nan"), {1, 2}, MappingProxyType({}), b"x"])
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, [object()], b"x"])
 def test_what_json_cannot_carry_is_refused_before_any_request(value: object) -> None:
     with pytest.raises(ConfigError, match="cannot be written as JSON"):
         account.agent.agents.update(UUID, value=value)
+
+
+@pytest.mark.parametrize("part", ["stt", "llm", "tts", "s2s", "callbacks", "semantic_vad", "new"])
+def test_any_mapping_can_be_a_part_of_the_configuration(part: str) -> None:
+    section = MappingProxyType({"a": [MappingProxyType({"b": 1})]})
+    if part == "semantic_vad":
+        section = MappingProxyType({"sensitivity": 1})
+    sent = body_of(account.agent.agents.update(UUID, **{part: section}))[part]
+    assert sent if part == "semantic_vad" else sent == {"a": [{"b": 1}]}
+
+
+# Each method that passes unlisted keywords on.
+PASSING: dict[str, Callable[..., Operation[Any]]] = {
+    "agents.create": partial(account.agent.agents.create, "n", websocket_url="wss://x"),
+    "agents.update": partial(account.agent.agents.update, "a"),
+    "agents.list": account.agent.agents.list,
+    "sessions.list": account.agent.sessions.list,
+    "initiate": partial(account.agent.calls.initiate, "a", from_="+1", to="+2"),
+    "dial": partial(account.agent.calls.dial, "c", targets=[]),
+    "start_stream": partial(account.calls.start_stream, "c", service_url="wss://x"),
+    "messages.create": partial(account.messages.create, dst="+1"),
+    "messages.list": account.messages.list,
+    "numbers.list": account.numbers.list,
+    "numbers.buy": partial(account.numbers.buy, "1"),
+    "numbers.update": partial(account.numbers.update, "1"),
+    "numbers.search": partial(account.numbers.search, "US"),
+}
+
+
+@pytest.mark.parametrize("option", ["timeout", "retry"])
+@pytest.mark.parametrize("method", PASSING)
+def test_an_option_of_the_request_does_not_become_a_field(method: str, option: str) -> None:
+    if (method, option) == ("dial", "timeout"):  # how long it rings
+        assert body_of(PASSING[method](timeout=5))["timeout"] == 5
+        return
+    with pytest.raises(ConfigError, match=rf"client\.with_options\({option}=\.\.\.\)"):
+        PASSING[method](**{option: 5})
+
+
+def test_each_method_that_passes_keywords_on_is_asked_that() -> None:
+    found = {
+        f"{cls.__name__}.{name}"
+        for cls in vars(rest).values()
+        if isinstance(cls, type) and cls.__name__.endswith("Resource")
+        for name, method in vars(cls).items()
+        if inspect.isfunction(method) and "other" in inspect.signature(method).parameters
+    }
+    assert len(found) == len(PASSING), found
 
 
 def test_text_beyond_ascii_survives() -> None:
@@ -166,6 +216,28 @@ def test_text_beyond_ascii_survives() -> None:
 def test_a_call_to_nobody_is_refused(to: Any) -> None:
     with pytest.raises(ConfigError, match="to is empty"):
         account.agent.calls.initiate(UUID, from_="+1", to=to)
+
+
+@pytest.mark.parametrize(
+    ("argument", "build"),
+    [
+        ("agent_uuid", lambda: account.agent.calls.initiate("", from_="+1", to="+2")),
+        ("from_", lambda: account.agent.calls.initiate(UUID, from_="", to="+2")),
+        ("agent_uuid", lambda: account.agent.calls.connect("c", agent_uuid="")),
+        ("number", lambda: account.agent.numbers.assign(UUID, number="")),
+    ],
+)
+def test_an_empty_identifier_in_a_body_is_refused_by_name(
+    argument: str, build: Callable[[], Operation[Any]]
+) -> None:
+    with pytest.raises(ConfigError, match=f"{argument} is empty"):
+        build()
+
+
+@pytest.mark.parametrize("targets", [{"number": "+1"}, "+1"])
+def test_targets_that_lost_their_brackets_are_refused(targets: Any) -> None:
+    with pytest.raises(ConfigError, match="targets must be a list"):
+        account.agent.calls.dial("c", targets=targets)
 
 
 def test_unlisted_call_settings_pass_through() -> None:
@@ -264,6 +336,20 @@ def test_too_many_media_are_refused_with_the_limit(type: str, most: int, argumen
         account.messages.create(dst="+1", src="+2", type=type, **{argument: ["m"] * (most + 1)})
 
 
+@pytest.mark.parametrize("argument", ["media_urls", "media_ids"])
+@pytest.mark.parametrize("type", ["sms", "mms"])
+def test_a_single_text_in_place_of_media_is_refused(type: str, argument: str) -> None:
+    media: Any = {argument: "http://x"}
+    with pytest.raises(ConfigError, match=f"{argument} must be a list"):
+        account.messages.create(dst="+1", src="+2", type=type, **media)
+
+
+def test_buying_a_number_sends_blank_fields_as_given_but_for_app_id() -> None:
+    op = account.numbers.buy("1", app_id="", cnam_lookup="", verification_info={}, new="")
+    assert body_of(op) == {"cnam_lookup": "", "verification_info": {}, "new": ""}
+    assert account.numbers.buy("1", app_id="").request.body is None
+
+
 # --- account ---
 
 
@@ -304,7 +390,8 @@ def test_credentials_travel_as_utf_8() -> None:
     [
         "", None, "api.plivo.com", "ftp://api.plivo.com", "https://", "https:///x", "https://:1",
         "https://h:x", "https://h:0", "https://h:99999", "https://[::1", "https://h?x", "https://h#x",
-        "https://u:p@h", "https://h/a b", "https://h/\n", "https://hé",
+        "https://u:p@h", "https://h/a b", "http://a..b", "http://.a", "http://" + "a" * 64 + ".com",
+        "http://.", "https://h/\n", "https://hé",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("argument", ["base_url", "lookup_url"])
@@ -324,6 +411,7 @@ def test_an_address_that_cannot_be_used_is_refused_by_name(argument: str, url: A
         ({"base_url": "http://[::1]:8080/proxy/"}, "http://[::1]:8080/proxy/v1"),
         ({"lookup_url": "https://l.example.com/"}, "https://l.example.com/v1"),
         ({"base_url": "http://h", "lookup_url": "http://l"}, "http://l/v1"),
+        ({"base_url": f"http://{'a' * 63}.com."}, f"http://{'a' * 63}.com./v1"),
     ],
 )
 def test_base_url_moves_the_lookup_service_unless_that_has_its_own(

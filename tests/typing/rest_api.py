@@ -72,6 +72,7 @@ async def on_asyncio_or_trio(c: AsyncClient) -> None:
     await c.agent.calls.initiate("a", "+1", "+2")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
     assert_type(c.iterate(c.account.messages.list()), AsyncIterator[Message])
+    c.iterate(c.account.messages.list(), timeout=5, retry=RetryPolicy())
     async for message in c.iterate(c.account.messages.list(message_state="failed")):
         assert_type(message, Message)
     assert_type(await c.send(c.account.numbers.get("+1"), timeout=5), RentedNumber)
