@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClient"]
 
-# Chunks that httpcore may still hold when the cap is passed: it reads 64 KiB at a time. A transport
-# with more of them has no checkpoint, so that no cancelling would ever stop it.
-_ALREADY_READ = 65536
+# httpcore reads 64 KiB at a time, and so much it may still hold, in pieces of a byte or more, when
+# the cap is passed. A transport with more has no checkpoint: no cancelling would ever stop it.
+_ALREADY_READ = 2 * 65536
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class AsyncClient(BaseClient[Async, httpx.AsyncClient]):
             with anyio.move_on_after(limit) as scope:
                 async for chunk in chunks:
                     if len(body) > self._max_answer:
-                        ignored += 1
+                        ignored += 1 + len(chunk)
                         if ignored > _ALREADY_READ:
                             break
                         continue

@@ -144,6 +144,8 @@ def no_answer_error(
     """The error of a request without answer; ``maybe``: this or an earlier one may have arrived."""
     reason = _REASONS[cause]
     if maybe and not is_repeatable(method):
+        if cause is Cause.REFUSED:
+            reason = "the request could not be completed"
         return AmbiguousOutcomeError(
             f"{reason}: the {method} may or may not have happened",
             method=method,

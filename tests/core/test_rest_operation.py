@@ -273,6 +273,12 @@ def test_a_create_that_may_have_arrived_says_how_to_look_it_up() -> None:
     assert "may or may not have happened" in str(error)
 
 
+def test_a_create_refused_after_it_may_have_arrived_is_not_said_to_be_unsent() -> None:
+    error = run(an_operation("POST"), [(Cause.REFUSED, Sent.MAYBE)]).error
+    assert type(error) is AmbiguousOutcomeError
+    assert "could not be sent" not in str(error)
+
+
 def test_a_create_that_met_a_server_error_says_how_to_look_it_up() -> None:
     error = run(an_operation("POST"), [answers(502)]).error
     assert type(error) is ServerError
