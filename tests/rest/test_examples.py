@@ -161,7 +161,9 @@ def test_embed_rest_urllib_tells_errors_and_follows_no_redirect(server: Server) 
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"message_uuid": "m1"}' + b" " * 1_000_000, b"{" + b'"a": 0,' * 200_000]
+    "body",
+    [b'{"message_uuid": "m1"}' + b" " * 1_000_000, b"{" + b'"a": 0,' * 200_000],
+    ids=["whole", "cut"],
 )
 def test_embed_rest_urllib_says_when_it_cut_the_answer(server: Server, body: bytes) -> None:
     server.will(Answer(200, body))
