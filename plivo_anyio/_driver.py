@@ -30,7 +30,7 @@ from plivo_core import (
 __all__ = ["Authorize", "Driver"]
 
 Authorize = Callable[[Request], Awaitable[bool]]
-Todo = Callable[[], Awaitable[None]]
+Pending = Callable[[], Awaitable[None]]
 
 
 class Driver:
@@ -115,9 +115,9 @@ class Driver:
         conn, receive, size = self.conn, self._transport.receive, self.conn.limits.read_size
         at_eof = False
         while self._ended is None:
-            todo: Todo | None = None
+            pending: Pending | None = None
             with anyio.CancelScope(deadline=self._due()) as self._timer:
-                while todo is None and self._ended is None:
+                while pending is None and self._ended is None:
                     if at_eof:
                         await anyio.sleep_forever()
                     data = await receive(size)
@@ -127,7 +127,7 @@ class Driver:
                     else:
                         at_eof = True
                         conn.receive_eof(now=now)
-                    todo = self._drain()
+                    pending = self._drain()
                     self._rearm(now)
             if self._timer.cancelled_caught:
                 now = anyio.current_time()
@@ -135,13 +135,13 @@ class Driver:
                 if self._lanes is not None:
                     self._lanes.check(now)
                 # A clock may end a call, too: what its last handlers say leaves first.
-                todo = self.lanes.settle if conn.session.finishing else self._drain()
+                pending = self.lanes.settle if conn.session.finishing else self._drain()
             self._timer = None  # no deadline of the core cuts what is awaited here short
-            while todo is not None:
-                await todo()
-                todo = self._drain()
+            while pending is not None:
+                await pending()
+                pending = self._drain()
 
-    def _drain(self) -> Todo | None:
+    def _drain(self) -> Pending | None:
         """Hand out events until there are no more, or until one must be waited for."""
         conn = self.conn
         while (event := conn.next_event()) is not None:
