@@ -21,11 +21,17 @@ async def echo(session: CallSession, event: StreamMedia) -> None:
     session.send_media(event.payload)
 
 
+def echo_in_thread(session: CallSession, event: StreamMedia) -> None:
+    session.send_media(event.payload)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
     parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
-    parser.add_argument("--handler", choices=["async"], default="async")
+    parser.add_argument("--handler", choices=["async", "sync"], default="async")
     options = parser.parse_args()
+    if options.handler == "sync":
+        app.on(StreamMedia, replace=True)(echo_in_thread)
     app.run(options.host, options.port, backend=options.backend)

@@ -12,7 +12,7 @@ from anyio.streams.stapled import MultiListener
 
 from plivo_anyio._barrier import stopped
 from plivo_anyio._logging import configure_from_environment, logger
-from plivo_anyio._registry import AnyHandler, Registry, class_key, require_async
+from plivo_anyio._registry import AnyHandler, Registry, class_key, is_async
 from plivo_anyio._server import Server, bound_address
 from plivo_anyio._session import CallSession
 from plivo_core import ConfigError, Limits, Request, Timings
@@ -20,13 +20,15 @@ from plivo_core import ConfigError, Limits, Request, Timings
 __all__ = ["VoiceApp"]
 
 E = TypeVar("E")
+R = TypeVar("R")
 H = TypeVar("H", bound=AnyHandler)
 
 
 class VoiceApp:
     """A voice agent: register handlers, then :meth:`run` it or ``await`` :meth:`serve`.
 
-    Handlers are ``async def handler(session, event)``. ``limits`` and ``timings`` bound what a peer
+    Handlers are ``async def handler(session, event)``, or plain ``def``: the sync handlers of a
+    call share one thread. ``limits`` and ``timings`` bound what a peer
     can make us hold and wait for; ``authorize`` sees the upgrade request before the 101 and refuses
     it (403) by returning False.
     """
@@ -40,8 +42,8 @@ class VoiceApp:
     ) -> None:
         self._limits = limits or Limits()
         self._timings = timings or Timings()
-        if authorize is not None:
-            require_async(authorize, "authorize")
+        if authorize is not None and not is_async(authorize):
+            raise ConfigError("authorize is not async", hint="write it as 'async def'")
         self._authorize = authorize
         self._registry = Registry()
 
@@ -50,10 +52,7 @@ class VoiceApp:
     @overload
     def on(
         self, event: type[E], *, replace: bool = False
-    ) -> Callable[
-        [Callable[[CallSession, E], Awaitable[object]]],
-        Callable[[CallSession, E], Awaitable[object]],
-    ]: ...
+    ) -> Callable[[Callable[[CallSession, E], R]], Callable[[CallSession, E], R]]: ...
 
     @overload
     def on(self, event: str, *, replace: bool = False) -> Callable[[H], H]: ...
@@ -63,8 +62,8 @@ class VoiceApp:
 
         A wire name may be one this version does not know; the handler then gets an UnknownEvent.
         ``UnknownEvent`` itself catches the unknown ones that have no handler of their own. Raises
-        ConfigError for a class that is no event, for a handler that is not async, and for a second
-        one of the same event unless ``replace``.
+        ConfigError for a class that is no event, for a handler that is no function, and for a
+        second one of the same event unless ``replace``.
         """
         key = event if isinstance(event, str) else class_key(event)
 
@@ -90,21 +89,17 @@ class VoiceApp:
 
     def on_event(self, handler: H) -> H:
         """Catch-all: runs before the handler of the same event, in the same lane."""
-        self._registry.set_catch_all(handler, replace=False)
+        self._registry.set_catch_all(handler)
         return handler
 
     def on_connect(self, handler: H) -> H:
         """``async def handler(session)``: the call was accepted. Runs before all other handlers."""
-        require_async(handler, "on_connect")
-        self._registry.refuse_second("on_connect", self._registry.on_connect, replace=False)
-        self._registry.on_connect = handler
+        self._registry.set_connect(handler)
         return handler
 
     def on_disconnect(self, handler: H) -> H:
         """``async def handler(session)``: the call is over; runs last, once, whatever ended it."""
-        require_async(handler, "on_disconnect")
-        self._registry.refuse_second("on_disconnect", self._registry.on_disconnect, replace=False)
-        self._registry.on_disconnect = handler
+        self._registry.set_disconnect(handler)
         return handler
 
     def on_handler_error(self, handler: H) -> H:
@@ -112,11 +107,7 @@ class VoiceApp:
 
         ``event`` is None for on_connect and on_disconnect. Without one, errors go to the log.
         """
-        require_async(handler, "on_handler_error")
-        self._registry.refuse_second(
-            "on_handler_error", self._registry.on_handler_error, replace=False
-        )
-        self._registry.on_handler_error = handler
+        self._registry.set_handler_error(handler)
         return handler
 
     # -- serving -------------------------------------------------------------------------------

@@ -1,17 +1,21 @@
 """Drives one connection: the core's contract (input, drain, wait) over a transport.
 
-One task reads, one task writes, the lanes run handlers. Each touches the core without awaiting and
-then awaits exactly one thing. No decision about the protocol is made here.
+The transport hands over what came and pulls what leaves, the lanes run handlers, one task keeps the
+time and the order at the end. Each touches the core without awaiting. No decision about the
+protocol is made here.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
 
+from plivo_anyio._backend import Backend, current_backend
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
@@ -34,7 +38,11 @@ Pending = Callable[[], Awaitable[None]]
 
 
 class Driver:
-    """One TCP connection. :meth:`run` returns when it is over and the handlers are done."""
+    """One connection. :meth:`run` returns when it is over and the handlers are done.
+
+    The lock is for handlers in threads: whoever touches the core holds it, and nobody awaits or
+    blocks while holding it.
+    """
 
     def __init__(
         self,
@@ -45,56 +53,138 @@ class Driver:
         timings: Timings,
         authorize: Authorize,
         on_request: Callable[[], None],
+        refusal: Response | None = None,
     ) -> None:
         self._transport = transport
+        self._refusal = refusal  # the answer, whatever the request may be
         self._registry = registry
         self._authorize = authorize
         self._on_request = on_request
-        self.conn = ServerConnection(now=anyio.current_time(), limits=limits, timings=timings)
+        self.backend: Backend = current_backend()
+        self.clock = self.backend.clock
+        self.lock = threading.RLock()
+        self._thread = threading.get_ident()
+        self.conn = ServerConnection(now=self.clock(), limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
         self._tasks: TaskGroup | None = None
+        self._main = self.backend.parker()
+        self._pending: Pending | None = None  # what must be awaited before more is pulled
         self._timer: anyio.CancelScope | None = None
-        self._output = anyio.Event()
-        self._sending_since: float | None = None  # while a write is under way
-        self._flushed = anyio.Event()
+        self._armed = float("inf")
+        self._at_eof = False
+        self._all_sent = False
         self._ended: Ended | None = None
+        self._failure: BaseException | None = None
         self._farewell = (1001, "server shutting down")
+        self._posted: deque[Callable[[], None]] | None = None  # None: no wake-up is under way
 
     @property
     def lanes(self) -> Lanes:
         assert self._lanes is not None
         return self._lanes
 
-    # -- what a session asks -------------------------------------------------------------------
+    @property
+    def tasks(self) -> TaskGroup:
+        assert self._tasks is not None
+        return self._tasks
+
+    # -- what a session asks, from any thread --------------------------------------------------
 
     def send(self, command: Command, now: float | None) -> None:
-        if now is None:
-            now = anyio.current_time()
-        try:
-            self.conn.send(command, now=now)
-        finally:
-            self._wake_writer(now)
+        with self.lock:
+            now = self.clock() if now is None else now
+            try:
+                self.conn.send(command, now=now)
+            finally:
+                self._flush_from_anywhere(now)
 
     def close(self, code: int, reason: str) -> None:
-        now = anyio.current_time()
-        self.conn.close(code, reason, now=now)
-        self._wake_writer(now)
+        with self.lock:
+            now = self.clock()
+            self.conn.close(code, reason, now=now)
+            self._flush_from_anywhere(now)
 
-    # -- tasks ---------------------------------------------------------------------------------
+    def post(self, function: Callable[[], None]) -> None:
+        """Have the loop run ``function``, and flush: one wake-up for all that comes meanwhile."""
+        with self.lock:
+            if self._posted is None:
+                self._posted = deque()
+                self.backend.call_soon(self._take_posted)
+            self._posted.append(function)
+
+    def _flush_from_anywhere(self, now: float) -> None:
+        if threading.get_ident() == self._thread:
+            self._transport.flush()
+            self._rearm(now)
+        elif self._posted is None:
+            self._posted = deque()
+            self.backend.call_soon(self._take_posted)
+
+    def _take_posted(self) -> None:
+        with self.lock:
+            posted, self._posted = self._posted, None
+            self._transport.flush()
+            self._rearm(self.clock())
+        for function in posted or ():
+            function()
+
+    # -- what the transport tells --------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        try:
+            with self.lock:
+                now = self.clock()
+                self.conn.receive_data(data, now=now)
+                self._drain(now)
+        except BaseException as error:  # noqa: BLE001 - the main task raises it
+            self._fail(error)
+
+    def received_eof(self) -> None:
+        try:
+            with self.lock:
+                now = self.clock()
+                self._at_eof = True
+                self.conn.receive_eof(now=now)
+                self._drain(now)
+                self._main.unpark()
+        except BaseException as error:  # noqa: BLE001 - the main task raises it
+            self._fail(error)
+
+    def pull(self) -> bytes:
+        with self.lock:
+            self._all_sent = False
+            return self.conn.data_to_send()
+
+    def all_sent(self) -> None:
+        self._all_sent = True
+        if self._ended is not None:
+            self._main.unpark()
+        elif self.conn.session.closing is not None:
+            self._rearm(self.clock())  # a Close that went out is waited for
+
+    def send_failed(self) -> None:
+        with self.lock:
+            now = self.clock()
+            self.conn.send_failed(now=now)
+            self._drain(now)
+            self._main.unpark()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._main.unpark()
+
+    # -- the main task -------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve the connection to its end. Raises nothing a peer or a handler did."""
         try:
             async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._write)
-                await self._read()
-                # What is being written counts from when that began: a peer that reads nothing has
-                # had its time when the core gives it up.
-                began = self._sending_since
-                began = anyio.current_time() if began is None else began
-                with anyio.CancelScope(deadline=began + self.conn.timings.write):
-                    await self._flushed.wait()
+                self._transport.start(self, self._tasks)
+                if (refusal := self._refusal) is not None:
+                    self._refuse(refusal)
+                await self._keep_time()
+                await self._flush_rest()
                 await self._close_transport()
                 if self._lanes is not None:
                     await self._lanes.finish()
@@ -110,59 +200,74 @@ class Driver:
                     self._session.ended = self._ended
                     await self.lanes.disconnect()
 
-    async def _read(self) -> None:
-        """Feed the core until it told the end."""
-        conn, receive, size = self.conn, self._transport.receive, self.conn.limits.read_size
-        at_eof = False
-        while self._ended is None:
-            pending: Pending | None = None
-            with anyio.CancelScope(deadline=self._due()) as self._timer:
-                while pending is None and self._ended is None:
-                    if at_eof:
-                        await anyio.sleep_forever()
-                    data = await receive(size)
-                    now = anyio.current_time()
-                    if data:
-                        conn.receive_data(data, now=now)
-                    else:
-                        at_eof = True
-                        conn.receive_eof(now=now)
-                    pending = self._drain()
-                    self._rearm(now)
-            if self._timer.cancelled_caught:
-                now = anyio.current_time()
-                conn.handle_timeout(now=now)
-                if self._lanes is not None:
-                    self._lanes.check(now)
-                # A clock may end a call, too: what its last handlers say leaves first.
-                pending = self.lanes.settle if conn.session.finishing else self._drain()
-            self._timer = None  # no deadline of the core cuts what is awaited here short
-            while pending is not None:
-                await pending()
-                pending = self._drain()
+    def _refuse(self, answer: Response) -> None:
+        with self.lock:
+            now = self.clock()
+            self.conn.reject(answer.status, headers=answer.headers, body=answer.body, now=now)
+            self._drain(now)
 
-    def _drain(self) -> Pending | None:
+    async def _keep_time(self) -> None:
+        """Wait for timers, and for what must be awaited between two events, until the end."""
+        while self._ended is None:
+            if self._failure is not None:
+                raise self._failure
+            if self._pending is not None:
+                await self._pending()
+                self._resume()
+                continue
+            self._armed = self._due()
+            with anyio.CancelScope(deadline=self._armed) as self._timer:
+                await self._main.park()
+            if self._timer.cancelled_caught:
+                self._time_is_up()
+            self._timer = None  # no deadline of the core cuts what is awaited here short
+
+    def _resume(self) -> None:
+        with self.lock:
+            self._pending = None
+            self._drain(self.clock())
+            if self._pending is None:
+                self._transport.resume_reading()
+
+    def _time_is_up(self) -> None:
+        with self.lock:
+            now = self.clock()
+            self.conn.handle_timeout(now=now)
+            if self._lanes is not None:
+                self._lanes.check(now)
+            # A clock may end a call, too: what its last handlers say leaves first.
+            if self.conn.session.finishing:
+                self._pending = self.lanes.settle
+            else:
+                self._drain(now)
+
+    def _drain(self, now: float) -> None:
         """Hand out events until there are no more, or until one must be waited for."""
         conn = self.conn
-        while (event := conn.next_event()) is not None:
+        while self._pending is None and (event := conn.next_event()) is not None:
             if isinstance(event, RequestReceived):
-                return functools.partial(self._answer, event)
-            if isinstance(event, Ended):
+                self._wait_for(functools.partial(self._answer, event))
+            elif isinstance(event, Ended):
                 self._ended = event
                 if self._session is not None:
                     self._session.ended = event
-                continue
-            error = self.lanes.put(event, conn.message_size)
-            if error is not None:
-                assert self._tasks is not None
-                conn.session.fail(1008, "handlers too slow", error, now=anyio.current_time())
-                self._tasks.start_soon(self.lanes.report, event, error)
-            elif conn.session.finishing:
-                # The next pull ends the call; what its last handlers say must leave first.
-                return self.lanes.settle
+                self._main.unpark()
+            else:
+                error = self.lanes.put(event, conn.message_size)
+                if error is not None:
+                    conn.session.fail(1008, "handlers too slow", error, now=now)
+                    self.tasks.start_soon(self.lanes.report, event, error)
+                elif conn.session.finishing:
+                    # The next pull ends the call; what its last handlers say must leave first.
+                    self._wait_for(self.lanes.settle)
         if conn.wants_to_send or self._ended is not None:
-            self._output.set()
-        return None
+            self._transport.flush()
+        self._rearm(now)
+
+    def _wait_for(self, pending: Pending) -> None:
+        self._pending = pending
+        self._transport.pause_reading()
+        self._main.unpark()
 
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
@@ -173,69 +278,59 @@ class Driver:
                 headers=(("upgrade", "websocket"), ("content-type", "text/plain")),
                 body=b"this address speaks WebSocket\n",
             )
-            conn.respond(answer, now=anyio.current_time())
+            conn.respond(answer, now=self.clock())
             return
         allowed = False
         with anyio.move_on_after(conn.timings.handshake):
             allowed = await self._authorize(request)
-        now = anyio.current_time()
+        now = self.clock()
         if not allowed:
             conn.reject(403, now=now)
             return
-        assert self._tasks is not None
         conn.accept(now=now)
         self._session = CallSession(self, request)
-        self._lanes = Lanes(
-            registry=self._registry,
-            session=self._session,
-            limits=conn.limits,
-            timings=conn.timings,
-        )
-        self._lanes.start(self._tasks)
-
-    async def _write(self) -> None:
-        """Write what the core gives, as the transport takes it: what it holds nothing overtakes."""
-        conn, send = self.conn, self._transport.send
-        while True:
-            while data := conn.data_to_send():
-                self._sending_since = anyio.current_time()
-                try:
-                    await send(data)
-                except TransportLost:
-                    conn.send_failed(now=anyio.current_time())
-                    self._flushed.set()
-                    self._wake_reader()
-                    return
-            if conn.should_close_transport:
-                self._flushed.set()
-                return
-            self._sending_since = None
-            self._rearm(anyio.current_time())  # a Close that went out is waited for
-            await self._output.wait()
-            self._output = anyio.Event()
+        self._lanes = Lanes(self, self._session, self._registry)
+        self._lanes.start()
 
     # -- the end -------------------------------------------------------------------------------
 
+    async def _flush_rest(self) -> None:
+        """Let the last bytes leave.
+
+        What is being written counts from when that began: a peer that reads nothing has had its
+        time when the core gives it up.
+        """
+        began = self._transport.blocked_since
+        began = self.clock() if began is None else began
+        with anyio.CancelScope(deadline=began + self.conn.timings.write):
+            while not (self._transport.lost or self._is_flushed):
+                await self._main.park()
+
+    @property
+    def _is_flushed(self) -> bool:
+        return self._all_sent and self._transport.blocked_since is None
+
     async def _close_transport(self) -> None:
         """Half-close, let the peer finish for ``linger`` seconds, close: no RST eats our Close."""
-        if self._flushed.is_set() and self.conn.linger > 0:
+        if self._is_flushed and self.conn.linger > 0:
+            self._transport.resume_reading()
             with anyio.move_on_after(self.conn.linger):
                 await self._transport.send_eof()
-                while await self._transport.receive(self.conn.limits.read_size):
-                    pass
+                while not self._at_eof:
+                    await self._main.park()
         await self._transport.aclose()
 
     async def _say_goodbye(self) -> None:
         """Cut off in mid-call (a shutdown): one attempt at a Close frame, 1 s at most."""
         if self._ended is not None or self._session is None:
             return
-        now = anyio.current_time()
+        now = self.clock()
         self.conn.close(*self._farewell, now=now)
-        if self._sending_since is None:  # else a frame was cut in two: no Close fits behind it
+        if self._transport.blocked_since is None:  # else a frame was cut in two: no Close fits
             with anyio.move_on_after(1):
                 try:
                     while data := self.conn.data_to_send():
-                        await self._transport.send(data)
+                        await self._transport.send_last(data)
                 except TransportLost:
                     pass
         self.conn.receive_eof(now=now)
@@ -243,7 +338,7 @@ class Driver:
             if isinstance(event, Ended):
                 self._ended = event
 
-    # -- timers and wake-ups -------------------------------------------------------------------
+    # -- timers --------------------------------------------------------------------------------
 
     def _due(self) -> float:
         due = self.conn.deadline()
@@ -256,18 +351,10 @@ class Driver:
         timer = self._timer
         if timer is None:
             return
-        armed = timer.deadline
+        armed = self._armed
         # A handler that begins now is late after Timings.handler: a timer that rings before that
         # needs no look at the lanes, and that is nearly always so.
         late_enough = armed <= now + self.conn.timings.handler
         due = self.conn.deadline() if late_enough else self._due()
         if due is not None and due < armed:
-            timer.deadline = due
-
-    def _wake_writer(self, now: float) -> None:
-        self._output.set()
-        self._rearm(now)
-
-    def _wake_reader(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+            self._armed = timer.deadline = due

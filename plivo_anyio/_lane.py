@@ -1,12 +1,15 @@
-"""One lane: a queue and the one task that works it off."""
+"""One lane: a queue and the one task that works it off, while there is something in it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
+
+if TYPE_CHECKING:
+    from plivo_anyio._driver import Driver
 
 __all__ = ["Lane"]
 
@@ -17,17 +20,22 @@ class Lane(Generic[T]):
     """Handles items in order, one at a time; one that takes over ``patience`` s is cancelled.
 
     ``report(item, error)`` is told of an item that was late, with what its cancellation left of it,
-    or a TimeoutError. ``idle()`` is called whenever the queue ran empty.
+    or a TimeoutError. ``idle()`` is called whenever the queue ran empty. The task of a lane that
+    ``stays`` waits for more; else it ends, and the next item starts another: an idle call should
+    cost as little as it can.
     """
 
     __slots__ = (
+        "_driver",
         "_due",
         "_handle",
         "_idle",
         "_patience",
         "_report",
         "_scope",
+        "_stays",
         "_wake",
+        "_working",
         "current",
         "paused",
         "queue",
@@ -35,17 +43,23 @@ class Lane(Generic[T]):
 
     def __init__(
         self,
+        driver: Driver,
         handle: Callable[[T], Awaitable[None]],
         report: Callable[[T, Exception], Awaitable[None]],
         idle: Callable[[], None],
+        *,
         patience: float,
+        stays: bool,
     ) -> None:
+        self._driver = driver
         self._handle = handle
         self._report = report
         self._idle = idle
         self._patience = patience
-        self._wake: anyio.Event | None = None
-        self._scope = anyio.CancelScope()
+        self._stays = stays
+        self._wake = driver.backend.parker()
+        self._working = False
+        self._scope: anyio.CancelScope | None = None
         self._due: float | None = None  # when the current item is late
         self.queue: deque[T] = deque()
         self.current: T | None = None
@@ -60,45 +74,52 @@ class Lane(Generic[T]):
         self.wake()
 
     def wake(self) -> None:
-        if self._wake is not None:
-            self._wake.set()
+        if self._working:
+            self._wake.unpark()
+        elif self.queue and not self.paused:
+            self._working = True
+            self._driver.tasks.start_soon(self._work)
 
     def deadline(self) -> float | None:
         """When to call check(); an item that has not begun counts as beginning now."""
         if self._due is None and self.queue and self.current is None and not self.paused:
-            return anyio.current_time() + self._patience
+            return self._driver.clock() + self._patience
         return self._due
 
     def check(self, now: float) -> None:
         """Cancel the current item if it is late. Once: how long it then takes is its business."""
         if self._due is not None and now >= self._due:
             self._due = None
+            assert self._scope is not None
             self._scope.cancel()
 
-    async def work(self) -> None:
-        """Run until cancelled."""
-        while True:
+    async def _work(self) -> None:
+        while self._working:
             error: Exception = TimeoutError(f"it ran for over {self._patience} s and was cancelled")
             try:
                 # One scope for many items: making one per packet would cost more than the packet.
                 with anyio.CancelScope() as self._scope:
-                    await self._work()
+                    await self._work_off()
             except Exception as left:  # noqa: BLE001 - of a group that held our cancellation
                 error = left
             late, self.current, self._due = self.current, None, None
             if late is not None:
                 await self._report(late, error)
 
-    async def _work(self) -> None:
+    async def _work_off(self) -> None:
+        scope, queue, handle = self._scope, self.queue, self._handle
+        clock, patience = self._driver.clock, self._patience
+        assert scope is not None
         while True:
-            while self.queue and not self.paused:
-                self.current = self.queue.popleft()
-                self._due = anyio.current_time() + self._patience
-                await self._handle(self.current)
-                if self._scope.cancel_called:
+            while queue and not self.paused:
+                self.current = queue.popleft()
+                self._due = clock() + patience
+                await handle(self.current)
+                if scope.cancel_called:
                     return  # late, although it survived its cancellation
                 self.current = self._due = None
             self._idle()
-            self._wake = anyio.Event()
-            await self._wake.wait()
-            self._wake = None
+            if not self._stays:
+                self._working = False
+                return
+            await self._wake.park()

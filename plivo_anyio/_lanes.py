@@ -1,28 +1,27 @@
 """The lanes of one call: who runs when, so that reading never waits for a handler.
 
 Control events run in order, one at a time. Caller audio has a lane of its own and starts after the
-``start`` handler returned. Each ``tool.called`` has its own task and a deadline. Whatever a handler
-does is reported and never ends the call.
+``start`` handler returned. Each ``tool.called`` has its own task and a deadline. Sync handlers run
+in the call's thread. Whatever a handler does is reported and never ends the call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from plivo_anyio._barrier import stopped
 from plivo_anyio._lane import Lane
 from plivo_anyio._logging import logger
-from plivo_anyio._registry import Registry
+from plivo_anyio._registry import Chain, Handler, Registry
+from plivo_anyio._thread import CallThread, as_exception, not_sync
 from plivo_core import (
     Event,
     InvalidMessage,
-    Limits,
     SessionClosedError,
-    Timings,
     ToolCallExpired,
     UnknownEvent,
     WebSocketError,
@@ -32,6 +31,7 @@ from plivo_core.playback import audio_duration_ms
 from plivo_core.session import ToolCallState
 
 if TYPE_CHECKING:
+    from plivo_anyio._driver import Driver
     from plivo_anyio._session import CallSession
 
 __all__ = ["Lanes"]
@@ -42,46 +42,65 @@ _HIGHEST_RATE = 16000  # Hz, of what Plivo sends (PROTOCOL.md 13)
 _ANSWERED = (ToolCallState.RESULT, ToolCallState.ERROR, ToolCallState.CANCELLED)
 
 
+_ANY_MEDIA = StreamMedia(payload="")
+
+
 class Lanes:
     """All lanes of one call. Fed by the driver with :meth:`put`, ended by :meth:`finish`."""
 
-    def __init__(
-        self, *, registry: Registry, session: CallSession, limits: Limits, timings: Timings
-    ) -> None:
-        self._registry = registry
+    def __init__(self, driver: Driver, session: CallSession, registry: Registry) -> None:
+        self._driver = driver
         self._session = session
-        self._limits = limits
-        self._timings = timings
+        self._registry = registry
+        self._limits = driver.conn.limits
+        self._timings = driver.conn.timings
         self._control: Lane[tuple[HandledEvent | None, int]] = Lane(
+            driver,
             self._run_control,
             lambda item, error: self._report_late(item[0], error),
             self._notify,
-            timings.handler,
+            patience=self._timings.handler,
+            stays=False,
         )
         self._control_size = 0
-        self._media: Lane[tuple[StreamMedia, float]] = Lane(
-            self._run_media,
-            lambda item, error: self._report_late(item[0], error),
-            self._notify,
-            timings.handler,
-        )
+        self._media_chain = registry.chain(_ANY_MEDIA)
+        self._media: Lane[tuple[StreamMedia, float]] | None = None  # from the first packet on
         self._media_ms = 0.0
-        self._media_started = False
+        self._thread: CallThread | None = None  # from the first sync handler on
         # `start` handlers (and on_connect) that have not returned: media waits for them.
         self._starts_waiting = 0
-        self._connected = anyio.Event()
+        self._connected: anyio.Event | None = None  # set once on_connect has returned
         self._tools_running = 0
         self._tools_size = 0
         self._changed: anyio.Event | None = None
-        self._tasks: TaskGroup | None = None
-        self.dropped_media = 0
+        self._dropped_media = 0
 
-    def start(self, tasks: TaskGroup) -> None:
+    def start(self) -> None:
         """Begin with ``on_connect``, in the control lane."""
-        self._tasks = tasks
-        self._hold_media()
-        self._control.put((None, 0))
-        tasks.start_soon(self._control.work)
+        if self._registry.on_connect is not None:
+            self._connected = anyio.Event()
+            self._hold_media()
+            self._control.put((None, 0))
+
+    @property
+    def dropped_media(self) -> int:
+        return self._dropped_media
+
+    @property
+    def abandoned_handlers(self) -> int:
+        return 0 if self._thread is None else self._thread.abandoned
+
+    @property
+    def thread(self) -> CallThread:
+        if self._thread is None:
+            self._thread = CallThread(
+                self._driver,
+                self._handle_media_in_thread,
+                self._thread_is_idle,
+                patience=self._timings.handler,
+            )
+            self._thread.pause_media(self._starts_waiting > 0)
+        return self._thread
 
     # -- feeding -------------------------------------------------------------------------------
 
@@ -101,6 +120,12 @@ class Lanes:
                     f"{waiting} events ({self._control_size} bytes) wait for handlers",
                     hint="a handler blocks the control lane; start a task for long work",
                 )
+            if (
+                self._control.is_idle
+                and not isinstance(event, ToolCall)
+                and not self._registry.chain(event).handlers
+            ):
+                return None  # nobody to run, and nobody to wait for
             self._control_size += size
             if isinstance(event, StreamStart):
                 self._hold_media()
@@ -116,35 +141,52 @@ class Lanes:
                 f"{self._tools_running} tools ({self._tools_size} bytes of calls) run already",
                 hint="the platform calls tools faster than they return",
             )
-        assert self._tasks is not None
         self._tools_running += 1
         self._tools_size += size
-        self._tasks.start_soon(self._run_tool_task, event, size)
+        self._driver.tasks.start_soon(self._run_tool_task, event, size)
         return None
 
     def _hold_media(self) -> None:
         self._starts_waiting += 1
-        self._media.paused = True
+        self._pause_media()
+
+    def _pause_media(self) -> None:
+        paused = self._starts_waiting > 0
+        if self._media is not None:
+            self._media.paused = paused
+            self._media.wake()
+        if self._thread is not None:
+            self._thread.pause_media(paused)
 
     def _put_media(self, event: StreamMedia) -> None:
-        if not self._registry.chain(event):
+        chain = self._media_chain
+        if not chain.handlers:
             return
-        media_format = self._session.media_format
+        media_format = self._driver.conn.session.media_format
         content_type = event.content_type or (media_format.content_type if media_format else "")
         # The rate and the size are the peer's word: no rate makes a megabyte short, and an empty
         # packet counts a millisecond.
         rate = min(event.sample_rate, _HIGHEST_RATE)
         ms = max(audio_duration_ms(event.payload, content_type, rate), 1.0)
-        queue = self._media.queue
+        if chain.threaded:
+            self._dropped_media += self.thread.put_media(event, ms, self._limits.media_lane_ms)
+            return
+        lane = self._media
+        if lane is None:
+            lane = self._media = Lane(
+                self._driver,
+                self._run_media,
+                lambda item, error: self._report_late(item[0], error),
+                self._notify,
+                patience=self._timings.handler,
+                stays=True,
+            )
+            lane.paused = self._starts_waiting > 0
         self._media_ms += ms
-        while queue and self._media_ms > self._limits.media_lane_ms:
-            self._media_ms -= queue.popleft()[1]
-            self.dropped_media += 1
-        self._media.put((event, ms))
-        if not self._media_started:
-            assert self._tasks is not None
-            self._media_started = True
-            self._tasks.start_soon(self._media.work)
+        while lane.queue and self._media_ms > self._limits.media_lane_ms:
+            self._media_ms -= lane.queue.popleft()[1]
+            self._dropped_media += 1
+        lane.put((event, ms))
 
     # -- running -------------------------------------------------------------------------------
 
@@ -157,37 +199,62 @@ class Lanes:
             elif isinstance(event, ToolCall):
                 await self._answer_tool(event)
             else:
-                await self._run_chain(event)
+                await self._run_chain(self._registry.chain(event), event)
         finally:
-            if event is None:
+            if event is None and self._connected is not None:
                 self._connected.set()
             if event is None or isinstance(event, StreamStart):
                 self._starts_waiting -= 1
-                self._media.paused = self._starts_waiting > 0
-                self._media.wake()
+                self._pause_media()
 
     async def _run_media(self, item: tuple[StreamMedia, float]) -> None:
-        event, ms = item
-        self._media_ms -= ms
-        await self._run_chain(event)
+        self._media_ms -= item[1]
+        await self._run_chain(self._media_chain, item[0])
 
-    async def _run_chain(self, event: HandledEvent) -> None:
-        for handler in self._registry.chain(event):
+    async def _run_chain(self, chain: Chain, event: HandledEvent) -> None:
+        for function, threaded in chain.handlers:
             try:
-                await handler(self._session, event)
+                if threaded:
+                    await self.thread.run(function, self._session, event)
+                else:
+                    await function(self._session, event)
             except BaseException as error:  # noqa: BLE001 - the barrier round a handler
                 await self._caught(event, error)
 
-    async def _run_life(self, handler: Callable[[CallSession], Awaitable[object]] | None) -> None:
+    async def _run(self, handler: Handler, *arguments: Any) -> object:
+        if handler.threaded:
+            return await self.thread.run(handler.function, *arguments)
+        result: object = await handler.function(*arguments)
+        return result
+
+    async def _run_life(self, handler: Handler | None) -> None:
         if handler is not None:
             try:
-                await handler(self._session)
+                await self._run(handler, self._session)
             except BaseException as error:  # noqa: BLE001 - the barrier round a handler
                 await self._caught(None, error)
 
+    def _handle_media_in_thread(self, event: StreamMedia) -> None:
+        for function, _ in self._media_chain.handlers:
+            try:
+                result = function(self._session, event)
+                error = not_sync(function, result) if inspect.isawaitable(result) else None
+            except BaseException as raised:  # noqa: BLE001 - the barrier round a handler
+                error = as_exception(raised)
+            if error is not None:
+                self._driver.post(functools.partial(self._report_soon, event, error))
+
+    def _report_soon(self, event: Event, error: Exception) -> None:
+        self._driver.tasks.start_soon(self.report, event, error)
+
+    def _thread_is_idle(self) -> None:
+        if self._changed is not None:
+            self._driver.post(self._notify)
+
     async def _run_tool_task(self, event: ToolCall, size: int) -> None:
         try:
-            await self._connected.wait()
+            if self._connected is not None:
+                await self._connected.wait()
             await self._answer_tool(event)
         finally:
             self._tools_running -= 1
@@ -203,7 +270,7 @@ class Lanes:
             with anyio.move_on_after(self._timings.tool_call) as scope:
                 await self._run_catch_all(event)
                 if handler is not None:
-                    result = await handler(self._session, event)
+                    result = await self._run(handler, self._session, event)
                 elif self._registry.catch_all is None:
                     failure = "there is no such tool"
                     logger.warning("no handler for tool %r", event.name[:64], extra=self._about())
@@ -223,7 +290,7 @@ class Lanes:
     async def _run_catch_all(self, event: ToolCall) -> None:
         if self._registry.catch_all is not None:
             try:
-                await self._registry.catch_all(self._session, event)
+                await self._run(self._registry.catch_all, self._session, event)
             except BaseException as error:  # noqa: BLE001 - the barrier round a handler
                 await self._caught(event, error)
 
@@ -262,7 +329,7 @@ class Lanes:
             return
         try:
             with anyio.fail_after(self._timings.handler):
-                await handler(self._session, event, error)
+                await self._run(handler, self._session, event, error)
         except BaseException as failure:
             if (told := stopped(failure)) is None:
                 raise
@@ -275,15 +342,23 @@ class Lanes:
 
     def deadline(self) -> float | None:
         """When to call check()."""
-        control, media = self._control.deadline(), self._media.deadline()
-        if control is None or media is None:
-            return media if control is None else control
-        return min(control, media)
+        due = self._control.deadline()
+        for lane in (self._media, self._thread):
+            late = None if lane is None else lane.deadline()
+            if late is not None and (due is None or late < due):
+                due = late
+        return due
 
     def check(self, now: float) -> None:
-        """Cancel the handlers that have run for too long."""
+        """Cancel the handlers that have run for too long; leave a sync one to itself."""
         self._control.check(now)
-        self._media.check(now)
+        if self._media is not None:
+            self._media.check(now)
+        if self._thread is not None and (event := self._thread.check(now)) is not None:
+            error = TimeoutError(
+                f"it ran for over {self._timings.handler} s and was left to itself"
+            )
+            self._driver.tasks.start_soon(self.report, event, error)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -296,18 +371,32 @@ class Lanes:
     async def finish(self) -> None:
         """The call is over: the lanes run dry within their grace, then ``on_disconnect``, once."""
         await self.settle()
-        self._media.queue.clear()
+        if self._media is not None:
+            self._media.queue.clear()
+        if self._thread is not None:
+            self._thread.end_media()
         with anyio.move_on_after(self._timings.end_grace):
-            while self._tools_running or self._media.current is not None:
+            while self._tools_running or self._media_is_running:
                 await self._wait_change()
 
+    @property
+    def _media_is_running(self) -> bool:
+        return (self._media is not None and self._media.current is not None) or (
+            self._thread is not None and self._thread.media_is_running
+        )
+
     async def disconnect(self) -> None:
-        """Run ``on_disconnect``, at most for ``Timings.handler``."""
+        """Run ``on_disconnect``, at most for ``Timings.handler``; then the thread ends, too."""
+        if self._thread is not None:
+            self._thread.leave_media()
         try:
             with anyio.fail_after(self._timings.handler):
                 await self._run_life(self._registry.on_disconnect)
         except Exception as error:  # noqa: BLE001 - late, or what its cancellation left of it
             await self.report(None, error)
+        finally:
+            if self._thread is not None:
+                self._thread.end()
 
     def _notify(self) -> None:
         if self._changed is not None:

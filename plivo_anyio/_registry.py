@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from plivo_core import ConfigError, Ended, InvalidMessage, ToolCallExpired, UnknownEvent
 
-if TYPE_CHECKING:
-    from plivo_anyio._session import CallSession
+__all__ = ["AnyHandler", "Chain", "Handler", "HandlerKey", "Registry", "is_async"]
 
-__all__ = ["AnyHandler", "Handler", "HandlerKey", "LifeHandler", "Registry"]
-
-Handler: TypeAlias = "Callable[[CallSession, Any], Awaitable[object]]"
-LifeHandler: TypeAlias = "Callable[[CallSession], Awaitable[object]]"
-ErrorHandler: TypeAlias = "Callable[[CallSession, Any, Exception], Awaitable[object]]"
-AnyHandler: TypeAlias = Callable[..., Awaitable[object]]
+AnyHandler: TypeAlias = Callable[..., object]
 HandlerKey: TypeAlias = "str | type[object] | None"
+
+
+class Handler(NamedTuple):
+    """A function of the application, and whether it is a sync one, for the call's thread."""
+
+    function: Callable[..., Any]
+    threaded: bool
+
+
+class Chain(NamedTuple):
+    """All handlers of one event; ``threaded``: there are some, and all of them are sync."""
+
+    handlers: tuple[Handler, ...]
+    threaded: bool
 
 
 def key_of(event: object) -> HandlerKey:
@@ -42,14 +50,20 @@ def class_key(kind: type[object]) -> HandlerKey:
     )
 
 
-def require_async(handler: Callable[..., object], what: str) -> None:
-    """Raise ConfigError unless ``handler`` is an ``async def`` (or is called as one)."""
-    call = getattr(handler, "__call__", handler)  # noqa: B004 - a bound async __call__ counts
-    if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)):
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether ``function`` is an ``async def`` (or is called as one). Decided once, here."""
+    call = getattr(function, "__call__", function)  # noqa: B004 - a bound async __call__ counts
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def as_handler(function: object, what: str) -> Handler:
+    """Raise ConfigError for what is no function at all."""
+    if not callable(function):
         raise ConfigError(
-            f"{what}: {getattr(handler, '__qualname__', handler)!r} is not an async function",
-            hint="write 'async def'; sync handlers are not supported yet",
+            f"{what}: {function!r} is not a function",
+            hint="decorate an 'async def' or a 'def'",
         )
+    return Handler(function, not is_async(function))
 
 
 class Registry:
@@ -58,14 +72,14 @@ class Registry:
     def __init__(self) -> None:
         self._named: dict[HandlerKey, Handler] = {}
         self._tools: dict[str, tuple[Handler, bool]] = {}
-        self._chains: dict[HandlerKey, tuple[Handler, ...]] = {}
-        self._catch_all: Handler | None = None
-        self.on_connect: LifeHandler | None = None
-        self.on_disconnect: LifeHandler | None = None
-        self.on_handler_error: ErrorHandler | None = None
+        self._chains: dict[HandlerKey, Chain] = {}
+        self.catch_all: Handler | None = None
+        self.on_connect: Handler | None = None
+        self.on_disconnect: Handler | None = None
+        self.on_handler_error: Handler | None = None
 
-    def add(self, key: HandlerKey, handler: Handler, *, replace: bool) -> None:
-        require_async(handler, f"handler of {key!r}")
+    def add(self, key: HandlerKey, function: AnyHandler, *, replace: bool) -> None:
+        handler = as_handler(function, f"handler of {key!r}")
         if key in self._named and not replace:
             raise ConfigError(
                 f"there is a handler of {key!r} already: {_name(self._named[key])}",
@@ -74,8 +88,8 @@ class Registry:
         self._named[key] = handler
         self._chains.clear()
 
-    def add_tool(self, name: str, handler: Handler, *, ordered: bool, replace: bool) -> None:
-        require_async(handler, f"tool {name!r}")
+    def add_tool(self, name: str, function: AnyHandler, *, ordered: bool, replace: bool) -> None:
+        handler = as_handler(function, f"tool {name!r}")
         if name in self._tools and not replace:
             raise ConfigError(
                 f"there is a tool {name!r} already: {_name(self._tools[name][0])}",
@@ -83,21 +97,27 @@ class Registry:
             )
         self._tools[name] = (handler, ordered)
 
-    def set_catch_all(self, handler: Handler, *, replace: bool) -> None:
-        require_async(handler, "on_event")
-        self.refuse_second("on_event", self._catch_all, replace=replace)
-        self._catch_all = handler
+    def set_catch_all(self, function: AnyHandler) -> None:
+        self.catch_all = self._life(function, "on_event", self.catch_all)
         self._chains.clear()
 
-    @staticmethod
-    def refuse_second(what: str, present: object, *, replace: bool) -> None:
-        if present is not None and not replace:
-            raise ConfigError(
-                f"there is an {what} handler already: {_name(present)}",
-                hint="pass replace=True to replace it",
-            )
+    def set_connect(self, function: AnyHandler) -> None:
+        self.on_connect = self._life(function, "on_connect", self.on_connect)
 
-    def chain(self, event: object) -> tuple[Handler, ...]:
+    def set_disconnect(self, function: AnyHandler) -> None:
+        self.on_disconnect = self._life(function, "on_disconnect", self.on_disconnect)
+
+    def set_handler_error(self, function: AnyHandler) -> None:
+        self.on_handler_error = self._life(function, "on_handler_error", self.on_handler_error)
+
+    @staticmethod
+    def _life(function: AnyHandler, what: str, present: Handler | None) -> Handler:
+        handler = as_handler(function, what)
+        if present is not None:
+            raise ConfigError(f"there is an {what} handler already: {_name(present)}")
+        return handler
+
+    def chain(self, event: object) -> Chain:
         """The handlers of an event that is no tool call: the catch-all, then the named one."""
         key = key_of(event)
         chain = self._chains.get(key)
@@ -105,7 +125,8 @@ class Registry:
             named = self._named.get(key)
             if named is None and isinstance(event, UnknownEvent):
                 named = self._named.get(UnknownEvent)
-            chain = tuple(h for h in (self._catch_all, named) if h is not None)
+            handlers = tuple(h for h in (self.catch_all, named) if h is not None)
+            chain = Chain(handlers, bool(handlers) and all(h.threaded for h in handlers))
             if named is not None or not isinstance(event, UnknownEvent):
                 self._chains[key] = chain  # a peer may invent names; those are not remembered
         return chain
@@ -114,10 +135,6 @@ class Registry:
         """The handler that answers a tool, and whether it keeps the order of the control lane."""
         return self._tools.get(name, (self._named.get("tool.called"), False))
 
-    @property
-    def catch_all(self) -> Handler | None:
-        return self._catch_all
 
-
-def _name(handler: object) -> str:
-    return str(getattr(handler, "__qualname__", handler))
+def _name(handler: Handler) -> str:
+    return str(getattr(handler.function, "__qualname__", handler.function))

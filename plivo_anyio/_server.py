@@ -6,14 +6,17 @@ import errno
 import socket
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup
 
+from plivo_anyio._backend import current_backend
 from plivo_anyio._barrier import stopped
 from plivo_anyio._driver import Authorize, Driver
 from plivo_anyio._logging import logger
+from plivo_anyio._native import NativeTransport, accept_socket
 from plivo_anyio._registry import Registry
-from plivo_anyio._transport import AnyioTransport, Transport, TransportLost
-from plivo_core import Limits, ServerConnection, Timings
+from plivo_anyio._sockets import SocketTransport
+from plivo_anyio._transport import Transport
+from plivo_core import Limits, Response, Timings
 
 __all__ = ["Server"]
 
@@ -32,14 +35,16 @@ class Server:
         self._limits = limits
         self._timings = timings
         self._authorize = authorize
+        self._buffer = bytearray(limits.read_size)  # shared: it is read before the next is filled
         self.connections = 0
         self.half_open = 0
 
     async def accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
         """Accept until cancelled; running out of file descriptors is a pause, not an end."""
+        accept = self._accept_native if current_backend().name == "asyncio" else self._accept
         while True:
             try:
-                stream = await listener.accept()
+                transport = await accept(listener)
             except (OSError, anyio.BrokenResourceError) as error:
                 cause = error if isinstance(error, OSError) else error.__cause__  # on trio
                 if not isinstance(cause, OSError) or cause.errno in _BROKEN_LISTENER:
@@ -47,27 +52,37 @@ class Server:
                 logger.error("cannot accept: %s", cause)
                 await anyio.sleep(0.1)
                 continue
-            self._keep_little_unsent(stream)
-            tasks.start_soon(self._serve, AnyioTransport(stream))
+            tasks.start_soon(self._serve, transport)
 
-    def _keep_little_unsent(self, stream: SocketStream) -> None:
+    async def _accept(self, listener: SocketListener) -> Transport:
+        stream = await listener.accept()
+        self._keep_little_unsent(stream.extra(SocketAttribute.raw_socket))
+        return SocketTransport(stream, read_size=self._limits.read_size)
+
+    async def _accept_native(self, listener: SocketListener) -> Transport:
+        accepted = await accept_socket(listener.extra(SocketAttribute.raw_socket))
+        self._keep_little_unsent(accepted)
+        return await NativeTransport.connect(accepted, self._buffer)
+
+    def _keep_little_unsent(self, accepted: socket.socket) -> None:
         """Stop the kernel from hoarding minutes of audio, which no clearAudio could overtake."""
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             try:
-                stream.extra(SocketAttribute.raw_socket).setsockopt(
+                accepted.setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._limits.transport_buffer
                 )
             except OSError:
-                pass  # the peer has gone already
+                pass  # the peer has gone already, or it is no TCP
 
     async def _serve(self, transport: Transport) -> None:
+        refusal: Response | None = None
         if (
             self.connections >= self._limits.max_connections
             or self.half_open >= self._limits.max_half_open
         ):
-            await self._refuse(transport)
-            return
-        half_open = True
+            logger.warning("refused a connection: %d are open", self.connections)
+            refusal = Response(status=503, body=b"too many calls\n")
+        half_open = refusal is None
 
         def request_received() -> None:
             nonlocal half_open
@@ -75,8 +90,9 @@ class Server:
                 half_open = False
                 self.half_open -= 1
 
-        self.connections += 1
-        self.half_open += 1
+        if refusal is None:
+            self.connections += 1
+            self.half_open += 1
         try:
             await Driver(
                 transport,
@@ -85,29 +101,16 @@ class Server:
                 timings=self._timings,
                 authorize=self._authorize,
                 on_request=request_received,
+                refusal=refusal,
             ).run()
         except BaseException as error:
             if (told := stopped(error)) is None:
                 raise
             logger.error("a connection failed", exc_info=told)
         finally:
-            self.connections -= 1
-            request_received()
-
-    async def _refuse(self, transport: Transport) -> None:
-        logger.warning("refused a connection: %d are open", self.connections)
-        conn = ServerConnection(now=anyio.current_time(), limits=self._limits)
-        conn.reject(503, body=b"too many calls\n", now=anyio.current_time())
-        conn.next_event()
-        with anyio.move_on_after(self._timings.linger, shield=True):
-            try:
-                await transport.send(conn.data_to_send())
-                await transport.send_eof()
-                while await transport.receive(self._limits.read_size):
-                    pass
-            except TransportLost:
-                pass
-        await transport.aclose()
+            if refusal is None:
+                self.connections -= 1
+                request_received()
 
 
 def bound_address(listener: SocketListener) -> tuple[str, int]:

@@ -17,7 +17,8 @@ class CallSession(SessionCommands):
     """One call. Every command of :class:`~plivo_core.SessionCommands` queues and returns at once.
 
     Commands raise SessionClosedError once the call is over: a lost race that handlers may leave
-    alone (it is not reported). All methods are for the event loop's thread.
+    alone (it is not reported). Commands may be given from any thread: what is wrong with one is
+    raised there, and their order is the order of the calls.
     """
 
     __slots__ = ("_driver", "data", "ended", "request")
@@ -95,3 +96,8 @@ class CallSession(SessionCommands):
     def dropped_media(self) -> int:
         """Caller audio messages dropped because the ``media`` handler was too slow."""
         return self._driver.lanes.dropped_media
+
+    @property
+    def abandoned_handlers(self) -> int:
+        """Sync handlers that ran for over ``Timings.handler`` and were left to their thread."""
+        return self._driver.lanes.abandoned_handlers

@@ -1,32 +1,73 @@
-"""The seam between a driver and the bytes: all that a driver asks of a transport.
+"""The seam between a driver and the bytes: what carries them, and what a driver asks of it.
 
-One implementation for now, over anyio's byte streams: TCP, TLS, UNIX sockets and memory streams on
-every backend.
+A transport tells its :class:`Receiver` what came and pulls from it what leaves, whenever there is
+room: nothing is taken from the core before the transport can pass it on. :class:`StreamTransport`
+serves any byte stream of anyio on every backend (TLS, memory streams); `_sockets` and `_native`
+know shorter ways for plain sockets.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, TaskGroup
 
-__all__ = ["AnyioTransport", "Transport", "TransportLost"]
+from plivo_anyio._backend import current_backend
+
+__all__ = ["ByteIO", "Receiver", "StreamTransport", "Transport", "TransportLost"]
 
 
 class TransportLost(Exception):  # noqa: N818 - not an error of ours: news about the peer
     """The transport is broken; nothing more can be sent."""
 
 
-class Transport(Protocol):
-    """Bytes in and out. Every method may be cancelled."""
+class Receiver(Protocol):
+    """The driver, as its transport sees it. None of these waits."""
 
-    async def receive(self, max_bytes: int) -> bytes:
-        """At least one byte, or ``b""`` at the end (a reset is an end too)."""
+    def received(self, data: Any) -> None:
+        """Something came."""
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Return when the transport can take more. Raises TransportLost."""
+    def received_eof(self) -> None:
+        """Nothing more will come (a reset is an end too). Idempotent."""
+        ...
+
+    def pull(self) -> Any:
+        """The next piece to send; falsy: nothing for now."""
+        ...
+
+    def all_sent(self) -> None:
+        """Everything pulled so far has left this process."""
+        ...
+
+    def send_failed(self) -> None:
+        """What was pulled never left: the transport is dead."""
+        ...
+
+
+class Transport(Protocol):
+    """Carries the data of one driver. ``aclose`` is called exactly once, after everything else."""
+
+    blocked_since: float | None
+    """Since when what was pulled has not left; None: all of it has."""
+    lost: bool
+    """Whether nothing more can be sent."""
+
+    def start(self, driver: Receiver, tasks: TaskGroup) -> None:
+        """Begin to read and write. Tasks, if any, go to ``tasks``."""
+        ...
+
+    def flush(self) -> None:
+        """There may be something to pull: pull it now, or as soon as there is room."""
+        ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    async def send_last(self, data: Any) -> None:
+        """Send behind everything else, after the tasks are gone. Raises TransportLost."""
         ...
 
     async def send_eof(self) -> None:
@@ -38,8 +79,8 @@ class Transport(Protocol):
         ...
 
 
-class AnyioTransport:
-    """An :class:`anyio.abc.ByteStream` behind the seam."""
+class ByteIO:
+    """An :class:`anyio.abc.ByteStream` without its exceptions."""
 
     __slots__ = ("_stream",)
 
@@ -47,12 +88,14 @@ class AnyioTransport:
         self._stream = stream
 
     async def receive(self, max_bytes: int) -> bytes:
+        """At least one byte, or ``b""`` at the end."""
         try:
             return await self._stream.receive(max_bytes)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return b""
 
     async def send(self, data: bytes) -> None:
+        """Return when the stream can take more. Raises TransportLost."""
         try:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
@@ -66,3 +109,62 @@ class AnyioTransport:
 
     async def aclose(self) -> None:
         await anyio.aclose_forcefully(self._stream)
+
+
+class StreamTransport:
+    """One task reads, one writes; for any byte stream (or what has the methods of ByteIO)."""
+
+    def __init__(self, stream: ByteIO, *, read_size: int) -> None:
+        self._stream = stream
+        self._read_size = read_size
+        backend = current_backend()
+        self._clock = backend.clock
+        self._to_write = backend.parker()
+        self._to_read = backend.parker()
+        self._reading = True
+        self.blocked_since: float | None = None
+        self.lost = False
+
+    def start(self, driver: Receiver, tasks: TaskGroup) -> None:
+        tasks.start_soon(self._read, driver)
+        tasks.start_soon(self._write, driver)
+
+    def flush(self) -> None:
+        self._to_write.unpark()
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        self._reading = True
+        self._to_read.unpark()
+
+    async def send_last(self, data: Any) -> None:
+        await self._stream.send(data)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def _read(self, driver: Receiver) -> None:
+        while data := await self._stream.receive(self._read_size):
+            driver.received(data)
+            while not self._reading:
+                await self._to_read.park()
+        driver.received_eof()
+
+    async def _write(self, driver: Receiver) -> None:
+        while True:
+            while data := driver.pull():
+                self.blocked_since = self._clock()
+                try:
+                    await self._stream.send(data)
+                except TransportLost:
+                    self.lost = True
+                    driver.send_failed()
+                    return
+            self.blocked_since = None
+            driver.all_sent()
+            await self._to_write.park()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
+import pytest
+import trio
 from anyio.abc import SocketStream
 
 from plivo_anyio import VoiceApp
@@ -89,3 +93,37 @@ async def a_call(app: VoiceApp) -> AsyncIterator[Caller]:
     """Serve the app and call it."""
     async with serving(app) as port, calling(port) as caller:
         yield caller
+
+
+def fail_to_accept(monkeypatch: pytest.MonkeyPatch, failures: list[OSError]) -> None:
+    """Let accept(2) fail with each of ``failures``, as asyncio and trio call it."""
+    real_accept = socket.socket.accept
+
+    def accept(self: socket.socket) -> Any:
+        if failures:
+            raise failures.pop()
+        return real_accept(self)
+
+    async def trio_accept(self: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        while True:
+            try:
+                accepted, address = real_accept(self._sock)
+            except BlockingIOError:
+                await anyio.wait_readable(self)
+            else:
+                return trio.socket.from_stdlib_socket(accepted), address
+
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    with socket.socket() as any_socket:
+        kind = type(trio.socket.from_stdlib_socket(any_socket))
+    monkeypatch.setattr(kind, "accept", trio_accept)
+
+
+def all_texts(error: BaseException) -> str:
+    """What an exception, its cause, and all in it if it is a group, say."""
+    members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    if error.__cause__ is not None:
+        members = (*members, error.__cause__)
+    return "; ".join([str(error), *(all_texts(member) for member in members)])

@@ -17,7 +17,7 @@ from plivo_anyio._logging import configure_from_environment
 from plivo_core import ConfigError, Ended, InvalidMessage, Limits, Rejected, Request, Timings
 from plivo_core.commands import Speak
 from plivo_core.events import Dtmf, ToolCall, UnknownEvent
-from tests.adapter._caller import PATIENCE, a_call, calling, serving
+from tests.adapter._caller import PATIENCE, a_call, all_texts, calling, fail_to_accept, serving
 
 
 async def handler(*arguments: object) -> None:
@@ -40,13 +40,9 @@ def test_a_second_handler_of_an_event_is_an_error_unless_it_replaces() -> None:
             register(handler)
 
 
-def test_a_sync_handler_is_refused_where_it_is_registered() -> None:
+def test_what_is_no_function_is_refused_where_it_is_registered() -> None:
     app = VoiceApp()
-
-    def sync(*arguments: object) -> None:
-        """Not a coroutine function."""
-
-    as_any: Any = sync
+    no_function: Any = "handler"
     for register in (
         app.on("user.dtmf"),
         app.tool("look"),
@@ -54,10 +50,17 @@ def test_a_sync_handler_is_refused_where_it_is_registered() -> None:
         app.on_connect,
         app.on_disconnect,
         app.on_handler_error,
-        lambda function: VoiceApp(authorize=function),
     ):
-        with pytest.raises(ConfigError, match="async"):
-            register(as_any)
+        with pytest.raises(ConfigError, match="'handler' is not a function"):
+            register(no_function)
+
+
+def test_a_sync_authorize_is_refused() -> None:
+    def sync(request: Request) -> Any:
+        """Not a coroutine function."""
+
+    with pytest.raises(ConfigError, match="async"):
+        VoiceApp(authorize=sync)
 
 
 def test_an_object_with_an_async_call_is_a_handler() -> None:
@@ -219,23 +222,16 @@ async def test_a_connection_too_many_gets_503_and_the_others_go_on(limits: Limit
 async def test_running_out_of_file_descriptors_is_a_pause_and_other_errors_are_not_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as probe:
-        kind = type(probe.listeners[0])
-    real_accept: Any = kind.accept
     failures = [OSError(errno.EMFILE, "too many open files")]
-
-    async def failing_accept(self: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return await real_accept(self)
-
-    monkeypatch.setattr(kind, "accept", failing_accept)
+    fail_to_accept(monkeypatch, failures)
     async with a_call(VoiceApp()) as caller:
         assert (await caller.closes()).code == 1000
+    assert failures == []
     failures.append(OSError(errno.EINVAL, "not a pause"))
-    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, of two possible kinds
-        await VoiceApp().serve("127.0.0.1", 0)
-    assert "not a pause" in str(getattr(caught.value, "exceptions", [caught.value])[0])
+    with pytest.raises(BaseException) as caught, anyio.fail_after(PATIENCE):  # noqa: PT011
+        async with serving(VoiceApp()) as port, await anyio.connect_tcp("127.0.0.1", port):
+            await anyio.sleep_forever()
+    assert "not a pause" in all_texts(caught.value)
 
 
 @pytest.mark.anyio

@@ -21,7 +21,7 @@ from plivo_core.events import (
     StreamStop,
     ToolCall,
 )
-from tests.adapter._caller import PATIENCE, a_call, calling, serving
+from tests.adapter._caller import PATIENCE, a_call, calling, fail_to_accept, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -42,24 +42,11 @@ def listening_app(reported: list[Exception]) -> VoiceApp:
     return app
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ECONNABORTED])
-@pytest.mark.parametrize("hidden", [False, True])
-async def test_an_accept_that_fails_is_tried_again_also_where_anyio_hides_why(
-    monkeypatch: pytest.MonkeyPatch, number: int, hidden: bool
+async def test_a_peer_that_left_before_it_was_accepted_is_no_end(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as probe:
-        kind = type(probe.listeners[0])
-    real_accept: Any = kind.accept
-    failures = [OSError(number, "for a moment")]
-
-    async def failing_accept(self: Any) -> Any:
-        if failures and hidden:
-            raise anyio.BrokenResourceError from failures.pop()
-        if failures:
-            raise failures.pop()
-        return await real_accept(self)
-
-    monkeypatch.setattr(kind, "accept", failing_accept)
+    failures = [OSError(errno.ECONNABORTED, "for a moment")]
+    fail_to_accept(monkeypatch, failures)
     async with a_call(VoiceApp()) as caller:
         assert (await caller.closes()).code == 1000
     assert failures == []

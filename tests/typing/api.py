@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from typing_extensions import assert_type
 
@@ -41,7 +42,7 @@ async def look(session: CallSession, call: ToolCall) -> dict[str, object]:
     return {"order": call.arguments.get("order")}
 
 
-assert_type(by_class, Callable[[CallSession, Dtmf], Awaitable[object]])
+assert_type(by_class, Callable[[CallSession, Dtmf], Coroutine[Any, Any, None]])
 
 
 @app.on(StreamMedia)  # type: ignore[arg-type]

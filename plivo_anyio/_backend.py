@@ -1,0 +1,129 @@
+"""The part of the seam that anyio has no word for, or none that is cheap enough per packet.
+
+A clock without a look-up, a wake-up without an event object, and a way in from foreign threads.
+Everything above uses anyio and these three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import trio
+
+__all__ = ["Backend", "Parker", "current_backend"]
+
+
+class Parker(Protocol):
+    """Where one task waits to be woken. Nothing is remembered: look first, then park."""
+
+    def park(self) -> Awaitable[None]:
+        """Wait for :meth:`unpark`. May be cancelled."""
+        ...
+
+    def unpark(self) -> None:
+        """Wake the task that is parked, if one is. For the loop's own thread."""
+        ...
+
+
+class Backend(Protocol):
+    """One event loop, seen from inside."""
+
+    name: str
+    clock: Callable[[], float]
+    """Monotonic seconds, the same as :func:`anyio.current_time`; from any thread."""
+
+    def parker(self) -> Parker: ...
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Run ``function`` in the loop soon. From any thread; nothing happens once it is over."""
+        ...
+
+
+def current_backend() -> Backend:
+    """The loop this task runs in."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return TrioBackend(trio)
+    return AsyncioBackend(asyncio.get_running_loop())
+
+
+class AsyncioBackend:
+    __slots__ = ("_loop", "clock")
+    name = "asyncio"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.clock = loop.time
+
+    def parker(self) -> Parker:
+        return _AsyncioParker(self._loop)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            pass  # the loop is closed
+
+
+class _AsyncioParker:
+    __slots__ = ("_create", "_future")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._create = loop.create_future
+        self._future: asyncio.Future[None] | None = None
+
+    def park(self) -> asyncio.Future[None]:
+        self._future = future = self._create()
+        return future
+
+    def unpark(self) -> None:
+        future = self._future
+        if future is not None:
+            self._future = None
+            if not future.done():
+                future.set_result(None)
+
+
+class TrioBackend:
+    __slots__ = ("_token", "_trio", "clock")
+    name = "trio"
+
+    def __init__(self, trio: Any) -> None:
+        self._trio = trio
+        self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        self.clock = trio.lowlevel.current_clock().current_time
+
+    def parker(self) -> Parker:
+        return _TrioParker(self._trio)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        try:
+            self._token.run_sync_soon(function)
+        except self._trio.RunFinishedError:
+            pass
+
+
+class _TrioParker:
+    __slots__ = ("_lowlevel", "_task")
+
+    def __init__(self, trio: Any) -> None:
+        self._lowlevel = trio.lowlevel
+        self._task: trio.lowlevel.Task | None = None
+
+    async def park(self) -> None:
+        self._task = self._lowlevel.current_task()
+        await self._lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, raise_cancel: object) -> Any:
+        self._task = None
+        return self._lowlevel.Abort.SUCCEEDED
+
+    def unpark(self) -> None:
+        task = self._task
+        if task is not None:
+            self._task = None
+            self._lowlevel.reschedule(task)

@@ -1,0 +1,150 @@
+"""The short way on asyncio: a BufferedProtocol instead of anyio's stream, for plain sockets.
+
+What arrives goes to the driver in the callback of the loop, and what leaves is written where it was
+queued: no task of its own for either. anyio's stream pauses and resumes reading round every
+receive (two epoll_ctl calls) and wakes a task for each direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from anyio.abc import TaskGroup
+
+from plivo_anyio._backend import Parker, current_backend
+from plivo_anyio._transport import Receiver, TransportLost
+
+__all__ = ["NativeTransport", "accept_socket"]
+
+
+async def accept_socket(listener: socket.socket) -> socket.socket:
+    """The next connection of a listening, non-blocking socket."""
+    loop = asyncio.get_running_loop()
+    try:
+        accepted, _ = await loop.sock_accept(listener)
+    except asyncio.CancelledError:
+        loop.remove_reader(listener)  # 3.10 leaves it there
+        raise
+    return accepted
+
+
+class NativeTransport(asyncio.BufferedProtocol):
+    """Make it with :meth:`connect`. ``buffer`` may be shared by all connections of one loop."""
+
+    __slots__ = (
+        "_buffer",
+        "_clock",
+        "_driver",
+        "_idle",
+        "_transport",
+        "blocked_since",
+        "lost",
+    )
+
+    def __init__(self, buffer: bytearray) -> None:
+        backend = current_backend()
+        self._buffer = memoryview(buffer)
+        self._clock = backend.clock
+        self._idle: Parker = backend.parker()  # where the end waits for the last bytes to leave
+        self._driver: Receiver | None = None
+        self._transport: asyncio.Transport  # from connection_made() on
+        self.blocked_since: float | None = None
+        self.lost = False
+
+    @classmethod
+    async def connect(cls, accepted: socket.socket, buffer: bytearray) -> NativeTransport:
+        """Take over an accepted socket. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_accepted_socket(lambda: cls(buffer), accepted)
+        # Until there is a driver. Not in connection_made(): 3.10 then begins to read all the same.
+        transport.pause_reading()
+        return protocol
+
+    # -- what the driver asks --------------------------------------------------------------------
+
+    def start(self, driver: Receiver, tasks: TaskGroup) -> None:
+        self._driver = driver
+        if self.lost:
+            driver.received_eof()
+        else:
+            self._transport.resume_reading()
+
+    def flush(self) -> None:
+        driver = self._driver
+        if self.blocked_since is not None or driver is None:
+            return
+        write = self._transport.write
+        while data := driver.pull():
+            if self.lost:
+                driver.send_failed()
+                return
+            write(data)
+            if self.blocked_since is not None:
+                return
+        driver.all_sent()
+
+    def pause_reading(self) -> None:
+        if not self.lost:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.lost:
+            self._transport.resume_reading()
+
+    async def send_last(self, data: Any) -> None:
+        if self.lost:
+            raise TransportLost
+        self._transport.write(data)
+        while self.blocked_since is not None:
+            await self._idle.park()
+
+    async def send_eof(self) -> None:
+        try:
+            self._transport.write_eof()
+        except OSError:
+            pass  # the peer was faster; there is nobody left to tell
+
+    async def aclose(self) -> None:
+        self._transport.abort()
+
+    # -- what the loop tells -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a socket's goes both ways
+        self._transport.set_write_buffer_limits(
+            high=0
+        )  # paused as soon as the kernel takes no more
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        driver = self._driver
+        assert driver is not None
+        driver.received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> bool:
+        if self._driver is not None:
+            self._driver.received_eof()
+        return True  # the other direction stays open
+
+    def pause_writing(self) -> None:
+        self.blocked_since = self._clock()
+
+    def resume_writing(self) -> None:
+        self.blocked_since = None
+        self._idle.unpark()
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._idle.unpark()
+        driver = self._driver
+        if driver is None:
+            return
+        if self.blocked_since is not None:
+            self.blocked_since = None
+            driver.send_failed()
+        driver.received_eof()

@@ -1,0 +1,125 @@
+"""The short way on trio: plain sockets, tried before they are waited for.
+
+What leaves is written where it was queued; a task comes in only when the kernel takes no more. What
+arrives is waited for before it is read: trio's own stream tries first, in vain nearly every time.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import anyio
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+
+from plivo_anyio._backend import Parker, current_backend
+from plivo_anyio._transport import Receiver, TransportLost
+
+__all__ = ["SocketTransport"]
+
+
+class SocketTransport:
+    """A TCP or UNIX stream of anyio whose socket is non-blocking, as trio's are."""
+
+    def __init__(self, stream: SocketStream, *, read_size: int) -> None:
+        backend = current_backend()
+        self._stream = stream
+        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
+        self._read_size = read_size
+        self._clock = backend.clock
+        self._to_read: Parker = backend.parker()
+        self._reading = True
+        self._driver: Receiver | None = None
+        self._tasks: TaskGroup | None = None
+        self._rest = b""  # of what was pulled: what the kernel has not taken yet
+        self.blocked_since: float | None = None
+        self.lost = False
+
+    def start(self, driver: Receiver, tasks: TaskGroup) -> None:
+        self._driver, self._tasks = driver, tasks
+        tasks.start_soon(self._read, driver)
+
+    def flush(self) -> None:
+        driver = self._driver
+        if self.blocked_since is not None or driver is None:
+            return
+        while data := driver.pull():
+            if self.lost or (taken := self._try(data)) is None:
+                driver.send_failed()
+                return
+            if taken < len(data):
+                assert self._tasks is not None
+                self._rest = data[taken:]
+                self.blocked_since = self._clock()
+                self._tasks.start_soon(self._write_rest, driver)
+                return
+        driver.all_sent()
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        self._reading = True
+        self._to_read.unpark()
+
+    async def send_last(self, data: Any) -> None:
+        if not await self._write(data):
+            raise TransportLost
+
+    async def send_eof(self) -> None:
+        try:
+            await self._stream.send_eof()
+        except OSError:
+            pass  # the peer was faster; there is nobody left to tell
+
+    async def aclose(self) -> None:
+        await anyio.aclose_forcefully(self._stream)
+
+    def _try(self, data: bytes) -> int | None:
+        """How much the kernel took; None: the connection is broken."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self.lost = True
+            return None
+
+    async def _write(self, data: bytes) -> bool:
+        while (taken := self._try(data)) is not None:
+            data = data[taken:]
+            if not data:
+                return True
+            try:
+                await anyio.wait_writable(self._socket)
+            except (anyio.ClosedResourceError, OSError, ValueError):
+                self.lost = True
+                break
+        return False
+
+    async def _write_rest(self, driver: Receiver) -> None:
+        sent = await self._write(self._rest)
+        self._rest = b""
+        self.blocked_since = None
+        if sent:
+            self.flush()
+        else:
+            driver.send_failed()
+
+    async def _read(self, driver: Receiver) -> None:
+        wait, read, size = anyio.wait_readable, self._socket.recv, self._read_size
+        try:
+            while True:
+                await wait(self._socket)
+                try:
+                    data = read(size)
+                except (BlockingIOError, InterruptedError):
+                    continue
+                if not data:
+                    break
+                driver.received(data)
+                while not self._reading:
+                    await self._to_read.park()
+        except (anyio.ClosedResourceError, OSError, ValueError):
+            pass  # a reset is an end like any other; so is our own close
+        driver.received_eof()
