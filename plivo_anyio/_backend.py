@@ -7,6 +7,7 @@ Everything above uses anyio and these three.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -73,7 +74,7 @@ class _AsyncioParker:
     __slots__ = ("_create", "_future")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._create = loop.create_future
+        self._create = functools.partial(asyncio.Future[None], loop=loop)
         self._future: asyncio.Future[None] | None = None
 
     def park(self) -> asyncio.Future[None]:

@@ -37,6 +37,10 @@ Authorize = Callable[[Request], Awaitable[bool]]
 Pending = Callable[[], Awaitable[None]]
 
 
+def _nothing() -> None:
+    """Posted for the sake of what every wake-up does."""
+
+
 class Driver:
     """One connection. :meth:`run` returns when it is over and the handlers are done.
 
@@ -77,7 +81,7 @@ class Driver:
         self._ended: Ended | None = None
         self._failure: BaseException | None = None
         self._farewell = (1001, "server shutting down")
-        self._posted: deque[Callable[[], None]] | None = None  # None: no wake-up is under way
+        self._posted: deque[Callable[[], object]] | None = None  # None: no wake-up is under way
 
     @property
     def lanes(self) -> Lanes:
@@ -93,19 +97,17 @@ class Driver:
 
     def send(self, command: Command, now: float | None) -> None:
         with self.lock:
-            now = self.clock() if now is None else now
             try:
-                self.conn.send(command, now=now)
+                self.conn.send(command, now=self.clock() if now is None else now)
             finally:
-                self._flush_from_anywhere(now)
+                self._flush_from_anywhere()
 
     def close(self, code: int, reason: str) -> None:
         with self.lock:
-            now = self.clock()
-            self.conn.close(code, reason, now=now)
-            self._flush_from_anywhere(now)
+            self.conn.close(code, reason, now=self.clock())
+            self._flush_from_anywhere()
 
-    def post(self, function: Callable[[], None]) -> None:
+    def post(self, function: Callable[[], object]) -> None:
         """Have the loop run ``function``, and flush: one wake-up for all that comes meanwhile."""
         with self.lock:
             if self._posted is None:
@@ -113,13 +115,13 @@ class Driver:
                 self.backend.call_soon(self._take_posted)
             self._posted.append(function)
 
-    def _flush_from_anywhere(self, now: float) -> None:
-        if threading.get_ident() == self._thread:
-            self._transport.flush()
-            self._rearm(now)
-        elif self._posted is None:
-            self._posted = deque()
-            self.backend.call_soon(self._take_posted)
+    def _flush_from_anywhere(self) -> None:
+        transport = self._transport
+        if transport.threadsafe or threading.get_ident() == self._thread:
+            transport.flush()
+            if transport.blocked_since is None:
+                return  # no deadline has moved nearer
+        self.post(_nothing)
 
     def _take_posted(self) -> None:
         with self.lock:
@@ -153,15 +155,23 @@ class Driver:
 
     def pull(self) -> bytes:
         with self.lock:
-            self._all_sent = False
-            return self.conn.data_to_send()
+            data = self.conn.data_to_send()
+            if data:
+                self._all_sent = False
+            return data
+
+    def writable(self) -> None:
+        with self.lock:
+            self._transport.flush()
+            self._rearm(self.clock())
 
     def all_sent(self) -> None:
-        self._all_sent = True
-        if self._ended is not None:
-            self._main.unpark()
-        elif self.conn.session.closing is not None:
-            self._rearm(self.clock())  # a Close that went out is waited for
+        if not self._all_sent:
+            self._all_sent = True
+            if self._ended is not None:
+                self.post(self._main.unpark)
+            elif self.conn.session.closing is not None:
+                self.post(_nothing)  # a Close that went out is waited for
 
     def send_failed(self) -> None:
         with self.lock:

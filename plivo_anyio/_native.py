@@ -8,6 +8,7 @@ receive (two epoll_ctl calls) and wakes a task for each direction.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from typing import Any
 
@@ -38,12 +39,15 @@ class NativeTransport(asyncio.BufferedProtocol):
         "_clock",
         "_driver",
         "_idle",
+        "_socket",
         "_transport",
         "blocked_since",
         "lost",
     )
+    threadsafe = True
 
-    def __init__(self, buffer: bytearray) -> None:
+    def __init__(self, accepted: socket.socket, buffer: bytearray) -> None:
+        self._socket = accepted
         backend = current_backend()
         self._buffer = memoryview(buffer)
         self._clock = backend.clock
@@ -57,7 +61,9 @@ class NativeTransport(asyncio.BufferedProtocol):
     async def connect(cls, accepted: socket.socket, buffer: bytearray) -> NativeTransport:
         """Take over an accepted socket. Raises OSError."""
         loop = asyncio.get_running_loop()
-        transport, protocol = await loop.connect_accepted_socket(lambda: cls(buffer), accepted)
+        transport, protocol = await loop.connect_accepted_socket(
+            lambda: cls(accepted, buffer), accepted
+        )
         # Until there is a driver. Not in connection_made(): 3.10 then begins to read all the same.
         transport.pause_reading()
         return protocol
@@ -75,15 +81,27 @@ class NativeTransport(asyncio.BufferedProtocol):
         driver = self._driver
         if self.blocked_since is not None or driver is None:
             return
-        write = self._transport.write
+        # Nothing waits in the loop's transport, so the socket is ours: that spares a handler in a
+        # thread the way through the loop.
+        send = self._socket.send
         while data := driver.pull():
             if self.lost:
-                driver.send_failed()
+                driver.post(driver.send_failed)
                 return
-            write(data)
-            if self.blocked_since is not None:
+            try:
+                taken = send(data)
+            except OSError:  # full, or broken: the loop's transport finds out which
+                taken = 0
+            if taken < len(data):
+                self.blocked_since = self._clock()
+                driver.post(functools.partial(self._write_rest, data[taken:]))
                 return
         driver.all_sent()
+
+    def _write_rest(self, rest: bytes) -> None:
+        self._transport.write(rest)
+        if not self._transport.get_write_buffer_size():  # there was room again, or it is closed
+            self.resume_writing()
 
     def pause_reading(self) -> None:
         if not self.lost:
@@ -113,9 +131,7 @@ class NativeTransport(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a socket's goes both ways
-        self._transport.set_write_buffer_limits(
-            high=0
-        )  # paused as soon as the kernel takes no more
+        self._transport.set_write_buffer_limits(high=0)  # the kernel takes no more: paused
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -134,9 +150,11 @@ class NativeTransport(asyncio.BufferedProtocol):
         self.blocked_since = self._clock()
 
     def resume_writing(self) -> None:
-        self.blocked_since = None
-        self._idle.unpark()
-        self.flush()
+        if not self.lost:
+            self.blocked_since = None
+            self._idle.unpark()
+            if self._driver is not None:
+                self._driver.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True

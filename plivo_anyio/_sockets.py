@@ -6,6 +6,7 @@ arrives is waited for before it is read: trio's own stream tries first, in vain 
 
 from __future__ import annotations
 
+import functools
 import socket
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["SocketTransport"]
 class SocketTransport:
     """A TCP or UNIX stream of anyio whose socket is non-blocking, as trio's are."""
 
+    threadsafe = True
+
     def __init__(self, stream: SocketStream, *, read_size: int) -> None:
         backend = current_backend()
         self._stream = stream
@@ -31,7 +34,6 @@ class SocketTransport:
         self._reading = True
         self._driver: Receiver | None = None
         self._tasks: TaskGroup | None = None
-        self._rest = b""  # of what was pulled: what the kernel has not taken yet
         self.blocked_since: float | None = None
         self.lost = False
 
@@ -45,13 +47,16 @@ class SocketTransport:
             return
         while data := driver.pull():
             if self.lost or (taken := self._try(data)) is None:
-                driver.send_failed()
+                driver.post(driver.send_failed)
                 return
             if taken < len(data):
                 assert self._tasks is not None
-                self._rest = data[taken:]
                 self.blocked_since = self._clock()
-                self._tasks.start_soon(self._write_rest, driver)
+                driver.post(
+                    functools.partial(
+                        self._tasks.start_soon, self._write_rest, driver, data[taken:]
+                    )
+                )
                 return
         driver.all_sent()
 
@@ -97,12 +102,11 @@ class SocketTransport:
                 break
         return False
 
-    async def _write_rest(self, driver: Receiver) -> None:
-        sent = await self._write(self._rest)
-        self._rest = b""
+    async def _write_rest(self, driver: Receiver, rest: bytes) -> None:
+        sent = await self._write(rest)
         self.blocked_since = None
         if sent:
-            self.flush()
+            driver.writable()
         else:
             driver.send_failed()
 

@@ -8,6 +8,7 @@ know shorter ways for plain sockets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import anyio
@@ -34,15 +35,23 @@ class Receiver(Protocol):
         ...
 
     def pull(self) -> Any:
-        """The next piece to send; falsy: nothing for now."""
+        """The next piece to send; falsy: nothing for now. From any thread."""
+        ...
+
+    def writable(self) -> None:
+        """There is room again: flush."""
         ...
 
     def all_sent(self) -> None:
-        """Everything pulled so far has left this process."""
+        """Everything pulled so far has left this process. From any thread."""
         ...
 
     def send_failed(self) -> None:
         """What was pulled never left: the transport is dead."""
+        ...
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Have the loop run ``function`` soon. From any thread."""
         ...
 
 
@@ -53,6 +62,8 @@ class Transport(Protocol):
     """Since when what was pulled has not left; None: all of it has."""
     lost: bool
     """Whether nothing more can be sent."""
+    threadsafe: bool
+    """Whether flush() may be called from any thread, under the driver's lock."""
 
     def start(self, driver: Receiver, tasks: TaskGroup) -> None:
         """Begin to read and write. Tasks, if any, go to ``tasks``."""
@@ -113,6 +124,8 @@ class ByteIO:
 
 class StreamTransport:
     """One task reads, one writes; for any byte stream (or what has the methods of ByteIO)."""
+
+    threadsafe = False
 
     def __init__(self, stream: ByteIO, *, read_size: int) -> None:
         self._stream = stream
