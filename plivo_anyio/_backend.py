@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,12 +53,35 @@ def current_backend() -> Backend:
     return AsyncioBackend(asyncio.get_running_loop())
 
 
+class _Batch:
+    """What foreign threads want the loop to run: one wake-up for all that comes meanwhile."""
+
+    __slots__ = ("_functions", "_on_its_way")
+
+    def __init__(self) -> None:
+        self._functions: deque[Callable[[], None]] = deque()
+        self._on_its_way = False
+
+    def add(self, function: Callable[[], None], wake: Callable[[Callable[[], None]], Any]) -> None:
+        self._functions.append(function)
+        if not self._on_its_way:  # set by two threads at once, it wakes the loop once too often
+            self._on_its_way = True
+            wake(self._run)
+
+    def _run(self) -> None:
+        self._on_its_way = False  # first: what is added from here on may wake the loop again
+        functions = self._functions
+        while functions:
+            functions.popleft()()
+
+
 class AsyncioBackend:
-    __slots__ = ("_loop", "clock")
+    __slots__ = ("_batch", "_loop", "clock")
     name = "asyncio"
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._batch = _Batch()
         self.clock = loop.time
 
     def parker(self) -> Parker:
@@ -65,7 +89,7 @@ class AsyncioBackend:
 
     def call_soon(self, function: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(function)
+            self._batch.add(function, self._loop.call_soon_threadsafe)
         except RuntimeError:
             pass  # the loop is closed
 
@@ -90,11 +114,12 @@ class _AsyncioParker:
 
 
 class TrioBackend:
-    __slots__ = ("_token", "_trio", "clock")
+    __slots__ = ("_batch", "_token", "_trio", "clock")
     name = "trio"
 
     def __init__(self, trio: Any) -> None:
         self._trio = trio
+        self._batch = _Batch()
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self.clock = trio.lowlevel.current_clock().current_time
 
@@ -103,7 +128,7 @@ class TrioBackend:
 
     def call_soon(self, function: Callable[[], None]) -> None:
         try:
-            self._token.run_sync_soon(function)
+            self._batch.add(function, self._token.run_sync_soon)
         except self._trio.RunFinishedError:
             pass
 

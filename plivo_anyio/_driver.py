@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from plivo_anyio._backend import Backend, current_backend
+from plivo_anyio._backend import Backend
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
@@ -57,6 +57,7 @@ class Driver:
         timings: Timings,
         authorize: Authorize,
         on_request: Callable[[], None],
+        backend: Backend,
         refusal: Response | None = None,
     ) -> None:
         self._transport = transport
@@ -64,7 +65,7 @@ class Driver:
         self._registry = registry
         self._authorize = authorize
         self._on_request = on_request
-        self.backend: Backend = current_backend()
+        self.backend = backend
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
@@ -116,10 +117,9 @@ class Driver:
             self._posted.append(function)
 
     def _flush_from_anywhere(self) -> None:
-        transport = self._transport
-        if transport.threadsafe or threading.get_ident() == self._thread:
-            transport.flush()
-            if transport.blocked_since is None:
+        if threading.get_ident() == self._thread:
+            self._transport.flush()
+            if self._transport.blocked_since is None:
                 return  # no deadline has moved nearer
         self.post(_nothing)
 

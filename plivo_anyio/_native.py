@@ -8,13 +8,12 @@ receive (two epoll_ctl calls) and wakes a task for each direction.
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 from typing import Any
 
 from anyio.abc import TaskGroup
 
-from plivo_anyio._backend import Parker, current_backend
+from plivo_anyio._backend import Backend, Parker
 from plivo_anyio._transport import Receiver, TransportLost
 
 __all__ = ["NativeTransport", "accept_socket"]
@@ -39,16 +38,12 @@ class NativeTransport(asyncio.BufferedProtocol):
         "_clock",
         "_driver",
         "_idle",
-        "_socket",
         "_transport",
         "blocked_since",
         "lost",
     )
-    threadsafe = True
 
-    def __init__(self, accepted: socket.socket, buffer: bytearray) -> None:
-        self._socket = accepted
-        backend = current_backend()
+    def __init__(self, buffer: bytearray, backend: Backend) -> None:
         self._buffer = memoryview(buffer)
         self._clock = backend.clock
         self._idle: Parker = backend.parker()  # where the end waits for the last bytes to leave
@@ -58,11 +53,13 @@ class NativeTransport(asyncio.BufferedProtocol):
         self.lost = False
 
     @classmethod
-    async def connect(cls, accepted: socket.socket, buffer: bytearray) -> NativeTransport:
+    async def connect(
+        cls, accepted: socket.socket, buffer: bytearray, backend: Backend
+    ) -> NativeTransport:
         """Take over an accepted socket. Raises OSError."""
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_accepted_socket(
-            lambda: cls(accepted, buffer), accepted
+            lambda: cls(buffer, backend), accepted
         )
         # Until there is a driver. Not in connection_made(): 3.10 then begins to read all the same.
         transport.pause_reading()
@@ -81,27 +78,15 @@ class NativeTransport(asyncio.BufferedProtocol):
         driver = self._driver
         if self.blocked_since is not None or driver is None:
             return
-        # Nothing waits in the loop's transport, so the socket is ours: that spares a handler in a
-        # thread the way through the loop.
-        send = self._socket.send
+        write = self._transport.write
         while data := driver.pull():
             if self.lost:
                 driver.post(driver.send_failed)
                 return
-            try:
-                taken = send(data)
-            except OSError:  # full, or broken: the loop's transport finds out which
-                taken = 0
-            if taken < len(data):
-                self.blocked_since = self._clock()
-                driver.post(functools.partial(self._write_rest, data[taken:]))
+            write(data)
+            if self.blocked_since is not None:
                 return
         driver.all_sent()
-
-    def _write_rest(self, rest: bytes) -> None:
-        self._transport.write(rest)
-        if not self._transport.get_write_buffer_size():  # there was room again, or it is closed
-            self.resume_writing()
 
     def pause_reading(self) -> None:
         if not self.lost:
@@ -150,11 +135,10 @@ class NativeTransport(asyncio.BufferedProtocol):
         self.blocked_since = self._clock()
 
     def resume_writing(self) -> None:
-        if not self.lost:
-            self.blocked_since = None
-            self._idle.unpark()
-            if self._driver is not None:
-                self._driver.writable()
+        self.blocked_since = None
+        self._idle.unpark()
+        if self._driver is not None:
+            self._driver.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True

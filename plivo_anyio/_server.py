@@ -35,13 +35,14 @@ class Server:
         self._limits = limits
         self._timings = timings
         self._authorize = authorize
+        self._backend = current_backend()
         self._buffer = bytearray(limits.read_size)  # shared: it is read before the next is filled
         self.connections = 0
         self.half_open = 0
 
     async def accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
         """Accept until cancelled; running out of file descriptors is a pause, not an end."""
-        accept = self._accept_native if current_backend().name == "asyncio" else self._accept
+        accept = self._accept_native if self._backend.name == "asyncio" else self._accept
         while True:
             try:
                 transport = await accept(listener)
@@ -62,7 +63,7 @@ class Server:
     async def _accept_native(self, listener: SocketListener) -> Transport:
         accepted = await accept_socket(listener.extra(SocketAttribute.raw_socket))
         self._keep_little_unsent(accepted)
-        return await NativeTransport.connect(accepted, self._buffer)
+        return await NativeTransport.connect(accepted, self._buffer, self._backend)
 
     def _keep_little_unsent(self, accepted: socket.socket) -> None:
         """Stop the kernel from hoarding minutes of audio, which no clearAudio could overtake."""
@@ -101,6 +102,7 @@ class Server:
                 timings=self._timings,
                 authorize=self._authorize,
                 on_request=request_received,
+                backend=self._backend,
                 refusal=refusal,
             ).run()
         except BaseException as error:

@@ -22,8 +22,6 @@ __all__ = ["SocketTransport"]
 class SocketTransport:
     """A TCP or UNIX stream of anyio whose socket is non-blocking, as trio's are."""
 
-    threadsafe = True
-
     def __init__(self, stream: SocketStream, *, read_size: int) -> None:
         backend = current_backend()
         self._stream = stream

@@ -62,8 +62,6 @@ class Transport(Protocol):
     """Since when what was pulled has not left; None: all of it has."""
     lost: bool
     """Whether nothing more can be sent."""
-    threadsafe: bool
-    """Whether flush() may be called from any thread, under the driver's lock."""
 
     def start(self, driver: Receiver, tasks: TaskGroup) -> None:
         """Begin to read and write. Tasks, if any, go to ``tasks``."""
@@ -124,8 +122,6 @@ class ByteIO:
 
 class StreamTransport:
     """One task reads, one writes; for any byte stream (or what has the methods of ByteIO)."""
-
-    threadsafe = False
 
     def __init__(self, stream: ByteIO, *, read_size: int) -> None:
         self._stream = stream
