@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
+from plivo_anyio._background import Background
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
 from plivo_anyio._transport import Transport, TransportLost
+from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
     Ended,
@@ -53,6 +55,8 @@ class Driver:
         self.conn = ServerConnection(now=anyio.current_time(), limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
+        self._background: Background | None = None
+        self.waiters = Waiters()
         self._tasks: TaskGroup | None = None
         self._timer: anyio.CancelScope | None = None
         self._output = anyio.Event()
@@ -65,6 +69,11 @@ class Driver:
     def lanes(self) -> Lanes:
         assert self._lanes is not None
         return self._lanes
+
+    @property
+    def background(self) -> Background:
+        assert self._background is not None
+        return self._background
 
     # -- what a session asks -------------------------------------------------------------------
 
@@ -98,6 +107,7 @@ class Driver:
                 await self._close_transport()
                 if self._lanes is not None:
                     await self._lanes.finish()
+                    await self.background.finish()
                 self._tasks.cancel_scope.cancel()
         except Exception:
             self._farewell = (1011, "internal error")
@@ -108,6 +118,8 @@ class Driver:
                 await self._transport.aclose()
                 if self._session is not None:
                     self._session.ended = self._ended
+                    self.waiters.end()
+                    self.background.end()
                     await self.lanes.disconnect()
 
     async def _read(self) -> None:
@@ -135,7 +147,7 @@ class Driver:
                 if self._lanes is not None:
                     self._lanes.check(now)
                 # A clock may end a call, too: what its last handlers say leaves first.
-                pending = self.lanes.settle if conn.session.finishing else self._drain()
+                pending = self._settle if conn.session.finishing else self._drain()
             self._timer = None  # no deadline of the core cuts what is awaited here short
             while pending is not None:
                 await pending()
@@ -151,7 +163,11 @@ class Driver:
                 self._ended = event
                 if self._session is not None:
                     self._session.ended = event
+                    self.waiters.end()
+                    self.background.end()
                 continue
+            if self.waiters:
+                self.waiters.observe(event)
             error = self.lanes.put(event, conn.message_size)
             if error is not None:
                 assert self._tasks is not None
@@ -159,10 +175,14 @@ class Driver:
                 self._tasks.start_soon(self.lanes.report, event, error)
             elif conn.session.finishing:
                 # The next pull ends the call; what its last handlers say must leave first.
-                return self.lanes.settle
+                return self._settle
         if conn.wants_to_send or self._ended is not None:
             self._output.set()
         return None
+
+    async def _settle(self) -> None:
+        self.waiters.end()  # no event comes any more: a handler that waits would only hold us up
+        await self.lanes.settle()
 
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
@@ -190,6 +210,11 @@ class Driver:
             session=self._session,
             limits=conn.limits,
             timings=conn.timings,
+        )
+        self._background = Background(
+            self._tasks,
+            functools.partial(self._lanes.report, None),
+            grace=conn.timings.end_grace,
         )
         self._lanes.start(self._tasks)
 
