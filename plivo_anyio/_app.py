@@ -15,6 +15,7 @@ from plivo_anyio._logging import configure_from_environment, logger
 from plivo_anyio._registry import AnyHandler, Registry, class_key, is_async
 from plivo_anyio._server import Server, bound_address
 from plivo_anyio._session import CallSession
+from plivo_anyio._tools import TypedTool, check_tool_options, name_of
 from plivo_core import ConfigError, Limits, Request, Timings
 
 __all__ = ["VoiceApp"]
@@ -46,6 +47,7 @@ class VoiceApp:
             raise ConfigError("authorize is not async", hint="write it as 'async def'")
         self._authorize = authorize
         self._registry = Registry()
+        self._typed_tools: dict[str, TypedTool] = {}
 
     # -- registration --------------------------------------------------------------------------
 
@@ -73,19 +75,52 @@ class VoiceApp:
 
         return register
 
-    def tool(self, name: str, *, ordered: bool = False, replace: bool = False) -> Callable[[H], H]:
+    def tool(
+        self,
+        name: str | None = None,
+        *,
+        schema: bool = False,
+        description: str | None = None,
+        ordered: bool = False,
+        replace: bool = False,
+    ) -> Callable[[H], H]:
         """Answer one tool: ``async def handler(session, call)`` with ``call.arguments``.
 
         What it returns is the tool's result, unless it is None or the handler sent one itself. An
         exception, or ``Timings.tool_call`` seconds, become a tool.error without the exception's
         text. Each call runs in a task of its own; ``ordered`` keeps it in the control lane instead.
+        Without ``name`` the tool is called as its handler is.
+
+        ``schema`` takes the arguments by name, ``async def handler(session, order_id: str)``, and
+        makes an entry of :attr:`tools` from the type hints and the docstring (or ``description``).
+        Arguments that do not fit never reach the handler: the model is told what was expected.
+        Raises ConfigError for a hint that JSON Schema cannot say.
         """
+        check_tool_options(name, schema=schema, description=description)
 
         def register(handler: H) -> H:
-            self._registry.add_tool(name, handler, ordered=ordered, replace=replace)
+            called = name_of(handler) if name is None else name
+            typed = TypedTool(called, handler, description=description) if schema else None
+            self._registry.add_tool(
+                called,
+                handler if typed is None else typed.handler(),
+                ordered=ordered,
+                replace=replace,
+            )
+            self._typed_tools.pop(called, None)  # of the handler that this one replaces
+            if typed is not None:
+                self._typed_tools[called] = typed
             return handler
 
         return register
+
+    @property
+    def tools(self) -> list[dict[str, object]]:
+        """The tools registered with ``schema=True``, for ``llm.tools`` of the agent; new each time.
+
+        Each is ``{"name", "description", "parameters"}`` (PROTOCOL.md 5.3).
+        """
+        return [tool.definition for tool in self._typed_tools.values()]
 
     def on_event(self, handler: H) -> H:
         """Catch-all: runs before the handler of the same event, in the same lane."""
@@ -105,7 +140,8 @@ class VoiceApp:
     def on_handler_error(self, handler: H) -> H:
         """``async def handler(session, event, error)``: a handler raised, or ran too long.
 
-        ``event`` is None for on_connect and on_disconnect. Without one, errors go to the log.
+        ``event`` is None for on_connect, on_disconnect and tasks of ``session.start_soon``. Without
+        one, errors go to the log.
         """
         self._registry.set_handler_error(handler)
         return handler

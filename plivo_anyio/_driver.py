@@ -16,10 +16,12 @@ import anyio
 from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
+from plivo_anyio._background import Background
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
 from plivo_anyio._transport import Transport, TransportLost
+from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
     Ended,
@@ -72,6 +74,8 @@ class Driver:
         self.conn = ServerConnection(now=self.clock(), limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
+        self._background: Background | None = None
+        self.waiters = Waiters()
         self._tasks: TaskGroup | None = None
         self._main = self.backend.parker()
         self._pending: Pending | None = None  # what must be awaited before more is pulled
@@ -88,6 +92,11 @@ class Driver:
     def lanes(self) -> Lanes:
         assert self._lanes is not None
         return self._lanes
+
+    @property
+    def background(self) -> Background:
+        assert self._background is not None
+        return self._background
 
     @property
     def tasks(self) -> TaskGroup:
@@ -198,6 +207,7 @@ class Driver:
                 await self._close_transport()
                 if self._lanes is not None:
                     await self._lanes.finish()
+                    await self.background.finish()
                 self._tasks.cancel_scope.cancel()
         except Exception:
             self._farewell = (1011, "internal error")
@@ -208,6 +218,8 @@ class Driver:
                 await self._transport.aclose()
                 if self._session is not None:
                     self._session.ended = self._ended
+                    self.waiters.end()
+                    self.background.end()
                     await self.lanes.disconnect()
 
     def _refuse(self, answer: Response) -> None:
@@ -247,7 +259,7 @@ class Driver:
                 self._lanes.check(now)
             # A clock may end a call, too: what its last handlers say leaves first.
             if self.conn.session.finishing:
-                self._pending = self.lanes.settle
+                self._pending = self._settle
             else:
                 self._drain(now)
 
@@ -261,15 +273,19 @@ class Driver:
                 self._ended = event
                 if self._session is not None:
                     self._session.ended = event
+                    self.waiters.end()
+                    self.background.end()
                 self._main.unpark()
             else:
+                if self.waiters:
+                    self.waiters.observe(event)
                 error = self.lanes.put(event, conn.message_size)
                 if error is not None:
                     conn.session.fail(1008, "handlers too slow", error, now=now)
                     self.tasks.start_soon(self.lanes.report, event, error)
                 elif conn.session.finishing:
                     # The next pull ends the call; what its last handlers say must leave first.
-                    self._wait_for(self.lanes.settle)
+                    self._wait_for(self._settle)
         if conn.wants_to_send or self._ended is not None:
             self._transport.flush()
         self._rearm(now)
@@ -278,6 +294,10 @@ class Driver:
         self._pending = pending
         self._transport.pause_reading()
         self._main.unpark()
+
+    async def _settle(self) -> None:
+        self.waiters.end()  # no event comes any more: a handler that waits would only hold us up
+        await self.lanes.settle()
 
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
@@ -300,6 +320,11 @@ class Driver:
         conn.accept(now=now)
         self._session = CallSession(self, request)
         self._lanes = Lanes(self, self._session, self._registry)
+        self._background = Background(
+            self.tasks,
+            functools.partial(self._lanes.report, None),
+            grace=conn.timings.end_grace,
+        )
         self._lanes.start()
 
     # -- the end -------------------------------------------------------------------------------

@@ -76,17 +76,17 @@ class NativeTransport(asyncio.BufferedProtocol):
 
     def flush(self) -> None:
         driver = self._driver
-        if self.blocked_since is not None or driver is None:
+        if driver is None:
             return
-        write = self._transport.write
-        while data := driver.pull():
+        while self.blocked_since is None:
+            data = driver.pull()
+            if not data:
+                driver.all_sent()
+                return
             if self.lost:
                 driver.post(driver.send_failed)
                 return
-            write(data)
-            if self.blocked_since is not None:
-                return
-        driver.all_sent()
+            self._transport.write(data)
 
     def pause_reading(self) -> None:
         if not self.lost:

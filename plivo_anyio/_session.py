@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plivo_core import Command, Ended, MediaFormat, PlaybackLedger, Request, SessionCommands, State
-from plivo_core.session import ToolCalls
+from plivo_core.session import Digits, DigitSource, ToolCalls
 
 if TYPE_CHECKING:
     from plivo_anyio._driver import Driver
 
 __all__ = ["CallSession"]
+
+E = TypeVar("E")
 
 
 class CallSession(SessionCommands):
@@ -46,6 +49,76 @@ class CallSession(SessionCommands):
         agent's phone call, use :meth:`hangup`.
         """
         self._driver.close(code, reason)
+
+    @overload
+    async def wait_for(
+        self,
+        event: type[E],
+        *,
+        timeout: float | None = None,
+        match: Callable[[E], object] | None = None,
+    ) -> E: ...
+
+    @overload
+    async def wait_for(
+        self,
+        event: str,
+        *,
+        timeout: float | None = None,
+        match: Callable[[Any], object] | None = None,
+    ) -> Any: ...
+
+    async def wait_for(
+        self,
+        event: str | type[Any],
+        *,
+        timeout: float | None = None,
+        match: Callable[[Any], object] | None = None,
+    ) -> Any:
+        """The next event of a class or wire name that arrives and for which ``match`` is true.
+
+        It is seen when it arrives, whatever waits in the lanes, and its handlers run as ever. Only
+        what arrives while this waits counts. Raises TimeoutError after ``timeout`` seconds,
+        SessionClosedError when the call ends first, ConfigError as ``app.on`` does, and what
+        ``match`` raises.
+        """
+        return await self._driver.waiters.wait_for(event, timeout=timeout, match=match)
+
+    async def gather_digits(
+        self,
+        n: int | None = None,
+        *,
+        finish_on: str = "#",
+        timeout: float = 10.0,
+        digit_timeout: float = 3.0,
+        source: DigitSource | None = None,
+    ) -> Digits:
+        """The keys the caller presses from now on; ends with ``n`` keys or a key of ``finish_on``.
+
+        ``timeout`` is the wait for the first key, ``digit_timeout`` for each further one, in
+        seconds: no error, but the reason ``timeout``. So is the end of the call, ``ended``; begun
+        after that it raises SessionClosedError. ``source``: whether ``Dtmf`` or ``StreamDtmf``
+        counts; None: whichever comes first in the call. More: :class:`~plivo_core.session.Digits`
+        and :class:`~plivo_core.session.DigitGatherer`, which also says what raises ConfigError.
+        """
+        return await self._driver.waiters.gather_digits(
+            n,
+            finish_on=finish_on,
+            timeout=timeout,
+            digit_timeout=digit_timeout,
+            source=source,
+        )
+
+    def start_soon(
+        self, func: Callable[..., Awaitable[object]], *args: Any, name: object = None
+    ) -> None:
+        """Run ``await func(*args)`` beside the handlers, for no longer than the call.
+
+        When the call is over it has ``Timings.end_grace`` seconds before it is cancelled. What it
+        raises is reported as a handler's exception is, with None for the event. Raises
+        SessionClosedError once the call is over, LocalProtocolError while 1,000 run already.
+        """
+        self._driver.background.start_soon(func, *args, name=name)
 
     @property
     def state(self) -> State:

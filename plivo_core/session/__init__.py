@@ -1,5 +1,6 @@
 """The message-level state machine of a call, with its transition table and its bookkeeping."""
 
+from plivo_core.session._digits import DigitGatherer, Digits, DigitSource
 from plivo_core.session._output import Output
 from plivo_core.session._session import Closing, MediaFormat, Session
 from plivo_core.session._state import TRANSITIONS, Input, State
@@ -8,6 +9,9 @@ from plivo_core.session._toolcalls import ToolCalls, ToolCallState
 __all__ = [
     "TRANSITIONS",
     "Closing",
+    "DigitGatherer",
+    "DigitSource",
+    "Digits",
     "Input",
     "MediaFormat",
     "Output",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import assert_type
 
@@ -21,7 +21,8 @@ from plivo_core import (
     serialize_event,
 )
 from plivo_core.commands import Command, RawCommand, Speak
-from plivo_core.events import AgentEvent, Dtmf, StreamEvent, StreamMedia, ToolCall
+from plivo_core.events import AgentEvent, Dtmf, StreamDtmf, StreamEvent, StreamMedia, ToolCall
+from plivo_core.session import DigitGatherer, Digits
 
 app = VoiceApp()
 
@@ -42,6 +43,17 @@ async def look(session: CallSession, call: ToolCall) -> dict[str, object]:
     return {"order": call.arguments.get("order")}
 
 
+@app.tool(schema=True, description="Find an order.")
+async def find(session: CallSession, order_id: str, limit: int = 5) -> dict[str, object]:
+    event = await session.wait_for(Dtmf, timeout=1, match=lambda event: event.digit == "1")
+    assert_type(event, Dtmf)
+    assert_type(await session.wait_for("x.y"), Any)
+    assert_type(await session.gather_digits(4, finish_on="", source=StreamDtmf), Digits)
+    session.start_soon(by_class, session, event, name="again")
+    return {"order": order_id, "limit": limit}
+
+
+assert_type(app.tools, list[dict[str, object]])
 assert_type(by_class, Callable[[CallSession, Dtmf], Coroutine[Any, Any, None]])
 
 
@@ -61,6 +73,14 @@ def embed(conn: ServerConnection, data: bytes, now: float) -> None:
     conn.send(Speak("hello"), now=now)
     assert_type(conn.data_to_send(), bytes)
     assert_type(conn.deadline(), float | None)
+
+
+def gather(gatherer: DigitGatherer, event: Event, now: float) -> None:
+    gatherer.receive(event, now)
+    if (result := gatherer.result) is not None:
+        assert_type(result, Digits)
+        assert_type(result.reason, Literal["complete", "finish_key", "timeout", "ended"])
+    assert_type(gatherer.deadline(), float | None)
 
 
 def parse(text: str, client: ClientConnection) -> None:
