@@ -55,7 +55,7 @@ SIZED: Mapping[str, object] = {"mask": show_size}
 
 # Words that the classic spelling writes in capitals; all others only begin with one.
 _CAPITALS = frozenset({"id", "mcc", "mnc", "stir", "uuid"})
-# CallbackParameters without a field, by name: legs and members of a call, and what callers' systems attach.
+# Parameters without a field, by name: legs and members of a call, and what callers' systems attach.
 _NUMBER_NAME = re.compile(r"(?:From|To|Number)|(?:.*[a-z0-9])(?:From|To|Number)|.*_(?:from|to)")
 _HEADER_NAME = re.compile(r"(?:SIP-H|X-PH)-.*", re.IGNORECASE | re.DOTALL)
 
@@ -158,8 +158,6 @@ class Callback:
         mask = self._masks.get(name)
         if mask is not None:
             return mask(value)
-        if any(pattern.fullmatch(name) for _, pattern, _ in self._many):
-            return hide(value)
         if _HEADER_NAME.fullmatch(name):
             return hide(value)
         if _NUMBER_NAME.fullmatch(name):

@@ -83,9 +83,7 @@ class Element:
         return self._children
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Element) or other.__class__ is not self.__class__:
-            return NotImplemented
-        return encode(self) == encode(other)
+        return encode(self) == encode(other) if isinstance(other, Element) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(encode(self))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError
-from plivo_core.webhooks._callback import CALLBACKS, Callback
-from plivo_core.webhooks._callbacks import (
+from plivo_core.webhooks import (
     AnswerCallback,
+    Callback,
     CallbackKind,
     DialCallback,
     DigitsCallback,
@@ -19,13 +19,14 @@ from plivo_core.webhooks._callbacks import (
     IncomingMessage,
     MachineDetectionCallback,
     MessageStatus,
+    Params,
     RecordingCallback,
     RingCallback,
     StreamStatus,
     VoiceCallback,
     parse_callback,
 )
-from plivo_core.webhooks._params import Params
+from plivo_core.webhooks._callback import CALLBACKS
 
 # The tables of PROTOCOL.md 7.7, written out by hand: the code derives these names.
 VOICE = {
@@ -356,6 +357,9 @@ def test_a_repr_shows_no_personal_data() -> None:
     assert "from_='***0101'" in shown
     assert "'DialBLegTo': '***0104'" in shown
     assert "'X-PH-twice': [<masked>, <masked>]" in shown
+    assert repr(RingCallback(from_="12345", to="sip:1@x")) == (
+        "RingCallback(from_='***2345', to='***')"
+    )
     assert repr(DigitsCallback(digits="4711")) == "DigitsCallback(digits=<masked>)"
     assert repr(RecordingCallback(record_url="https://x/4711")) == (
         "RecordingCallback(record_url='https://x/...')"
@@ -368,4 +372,5 @@ def test_a_repr_shows_no_personal_data() -> None:
         "IncomingMessage(text=<9 characters>, body=<9 characters>, media=['https://x/...'], "
         "extra={'From': ['***5551']})"
     )
+    assert "4711" not in repr(StreamStatus(extra={"X-PH-a": "4711"}))
     assert "4711" not in repr(IncomingMessage(extra={"Media1": ["x", "4711"]}))

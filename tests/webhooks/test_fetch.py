@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError
-from plivo_core.webhooks._fetch import FetchOptions, split_fetch_options, with_fetch_options
+from plivo_core.webhooks import FetchOptions, split_fetch_options, with_fetch_options
 
 URL = "https://example.com/answer"
 ALL = FetchOptions(

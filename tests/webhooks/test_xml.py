@@ -12,15 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError, MediaFormat
-from plivo_core.webhooks._dial import Dial, Number, User
-from plivo_core.webhooks._stream import Stream
-from plivo_core.webhooks._verbs import GetDigits, Hangup, Play, Record, Redirect, Speak, Wait
-from plivo_core.webhooks._xml import (
+from plivo_core.webhooks import (
     MAX_ANSWER_XML,
     XML_CONTENT_TYPE,
     AnswerXml,
+    Dial,
     Element,
+    GetDigits,
+    Hangup,
+    Number,
+    Play,
+    Record,
+    Redirect,
+    Speak,
+    Stream,
+    User,
     Verb,
+    Wait,
 )
 
 URL = "https://example.com/next"
