@@ -106,10 +106,7 @@ def _with(
 
 def _fits(trial: _Trial) -> bool:
     found = trial.found
-    try:
-        texts = signed_texts(found, trial.method, [trial.url], trial.query, trial.members)
-    except ValueError:  # decoding once more can give what is not Unicode
-        return False
+    texts = signed_texts(found, trial.method, [trial.url], trial.query, trial.members)
     compare = _matches_loosely if trial.loosely else matches
     return compare(texts, trial.tokens, found.own) or compare(texts, trial.main_tokens, found.main)
 
