@@ -1,4 +1,4 @@
-"""Callbacks, answer XML, fetch options as users type them. Checked by mypy and pyright, never run."""
+"""Callbacks, answer XML, fetch options as users type them. For mypy and pyright; never run."""
 
 from __future__ import annotations
 
