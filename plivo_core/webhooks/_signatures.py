@@ -147,14 +147,14 @@ def decode_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def unfold(params: Parameters | None) -> dict[str, object]:
-    """``params`` as a new dict; pairs of one name become a list."""
+def unfold(params: Parameters | None) -> Mapping[str, object]:
+    """``params`` as a mapping; pairs of one name become a list."""
     if params is None:
         return {}
     if isinstance(params, Params):
         return grouped(params.pairs)
     if isinstance(params, Mapping):
-        return dict(cast("Mapping[str, object]", params))
+        return cast("Mapping[str, object]", params)
     return grouped(params)
 
 

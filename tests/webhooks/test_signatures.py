@@ -147,3 +147,11 @@ def test_other_methods_are_an_error_of_the_caller(method: Any) -> None:
     ):
         with pytest.raises(ValueError, match="GET and POST"):
             function()
+
+
+@pytest.mark.parametrize("uri", ["/voice", "", "https:///voice", "hooks.example.com/voice"])
+def test_only_an_absolute_url_is_signed(uri: str) -> None:
+    with pytest.raises(ValueError, match="absolute"):
+        sign_v3("POST", uri, "1", TOKEN)
+    with pytest.raises(ValueError, match="absolute"):
+        sign_v2(uri, "1", TOKEN)

@@ -246,6 +246,8 @@ def test_threat_16_the_method_of_the_route_is_not_the_senders_choice() -> None:
     assert same.verified_by(a_verifier())  # GET and an empty POST sign the same text ...
     assert refused(replace(same, more={"methods": ("GET",)})) == (405, "method")  # ... so:
     assert refused(replace(hook, body=b"a=b")) == (400, "body_of_get")
+    unsigned_method = replace(hook, method="PUT", more={"methods": ("PUT", "POST")})
+    assert refused(unsigned_method) == (405, "method")
 
 
 def test_threat_17_sizes_are_checked_before_any_signature_is_computed(

@@ -293,6 +293,7 @@ def test_params_are_those_of_the_method_and_refuse_to_choose() -> None:
 def test_params_compare_by_their_pairs_and_show_names_alone() -> None:
     params = Params([("From", "+14155550101"), ("To", "x")])
     assert params == Params(params.pairs)
+    assert params != Params(reversed(params.pairs))
     assert hash(params) == hash(Params(params.pairs))
     assert params != dict(params)
     assert repr(params) == "<Params 'From', 'To'>"
@@ -346,6 +347,11 @@ def test_a_verifier_that_could_not_verify_is_a_config_error(options: dict[str, A
     with pytest.raises(ConfigError) as caught:
         a_verifier(**options)
     assert TOKEN not in str(caught.value)
+
+
+def test_one_proxy_as_text_is_told_to_be_a_list() -> None:
+    with pytest.raises(ConfigError, match="must be a list"):
+        a_verifier(trusted_proxies="10.0.0.1")
 
 
 def test_limits_are_those_given() -> None:
