@@ -2,8 +2,10 @@
 
 No I/O, no clock, no randomness, no environment, no logging, no callbacks. Importing this package
 loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.messaging`,
-:mod:`plivo_core.rest`, :mod:`plivo_core.platform` and :mod:`plivo_core.testing` load on first use.
-Start at :class:`ServerConnection` for calls, at :class:`plivo_core.rest.Account` for the REST API.
+:mod:`plivo_core.rest`, :mod:`plivo_core.webhooks`, :mod:`plivo_core.platform` and
+:mod:`plivo_core.testing` load on first use. Start at :class:`ServerConnection` for calls, at
+:class:`plivo_core.rest.Account` for the REST API, at :class:`plivo_core.webhooks.WebhookVerifier`
+for callbacks.
 """
 
 from __future__ import annotations
@@ -24,15 +26,23 @@ from plivo_core.errors import (
     ForbiddenError,
     InvalidCommandError,
     LocalProtocolError,
+    MalformedSignature,
+    MissingSignature,
     NotFoundError,
     PlivoError,
     RateLimitError,
     RemoteProtocolError,
+    RepeatedParameterError,
+    ReplayedNonce,
     RequestTimeoutError,
     SendQueueFull,
     ServerError,
     SessionClosedError,
+    SignatureError,
+    SignatureMismatch,
+    StreamTokenError,
     TransportError,
+    UnacceptableRequest,
     ValidationError,
     WebSocketError,
 )
@@ -68,13 +78,17 @@ __all__ = [
     "InvalidMessage",
     "Limits",
     "LocalProtocolError",
+    "MalformedSignature",
     "MediaFormat",
+    "MissingSignature",
     "NotFoundError",
     "PlaybackLedger",
     "PlivoError",
     "RateLimitError",
     "Rejected",
     "RemoteProtocolError",
+    "RepeatedParameterError",
+    "ReplayedNonce",
     "Request",
     "RequestReceived",
     "RequestTimeoutError",
@@ -85,10 +99,14 @@ __all__ = [
     "Session",
     "SessionClosedError",
     "SessionCommands",
+    "SignatureError",
+    "SignatureMismatch",
     "State",
+    "StreamTokenError",
     "Timings",
     "ToolCallExpired",
     "TransportError",
+    "UnacceptableRequest",
     "UnknownEvent",
     "Upgraded",
     "ValidationError",
@@ -101,7 +119,7 @@ __all__ = [
     "serialize_event",
 ]
 
-_ON_FIRST_USE = frozenset({"agent", "messaging", "platform", "rest", "testing"})
+_ON_FIRST_USE = frozenset({"agent", "messaging", "platform", "rest", "testing", "webhooks"})
 
 
 def __getattr__(name: str) -> ModuleType:

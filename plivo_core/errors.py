@@ -7,6 +7,8 @@ was before the call), :class:`RemoteProtocolError` (the peer's; never raised, it
 REST adds two more: :class:`ApiError` (Plivo answered, and what it answered is no success) and
 :class:`TransportError` (there is no answer). :class:`AmbiguousOutcomeError` is a TransportError's
 sibling, not its child: code that repeats a request after a TransportError must not catch it.
+
+A webhook that is refused is a :class:`SignatureError`; its ``status`` is what to answer.
 """
 
 from __future__ import annotations
@@ -22,15 +24,23 @@ __all__ = [
     "ForbiddenError",
     "InvalidCommandError",
     "LocalProtocolError",
+    "MalformedSignature",
+    "MissingSignature",
     "NotFoundError",
     "PlivoError",
     "RateLimitError",
     "RemoteProtocolError",
+    "RepeatedParameterError",
+    "ReplayedNonce",
     "RequestTimeoutError",
     "SendQueueFull",
     "ServerError",
     "SessionClosedError",
+    "SignatureError",
+    "SignatureMismatch",
+    "StreamTokenError",
     "TransportError",
+    "UnacceptableRequest",
     "ValidationError",
     "WebSocketError",
     "mask_path",
@@ -226,3 +236,70 @@ class AmbiguousOutcomeError(PlivoError):
         self.method = method
         self.path = path
         self.attempts = attempts
+
+
+# --- webhooks -------------------------------------------------------------------------------------
+
+
+class SignatureError(PlivoError):
+    """A webhook or an upgrade is refused; the handler must not see it.
+
+    ``status`` is the HTTP status to answer, with an empty body: the peer learns nothing more.
+    ``reason`` is one word for logs and counters, such as ``nonce_missing``; it is listed where the
+    error is raised. The text holds neither a token nor a signature, nonce or body.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int = 403, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.status = status
+
+
+class MissingSignature(SignatureError):  # noqa: N818 - the name is the design's
+    """403: there is no signature that this verifier may accept, or no nonce with it."""
+
+
+class MalformedSignature(SignatureError):  # noqa: N818 - named like its siblings
+    """403: a signature or nonce header is given twice, too long, or of another alphabet."""
+
+
+class SignatureMismatch(SignatureError):  # noqa: N818 - the name is the design's
+    """403: no signature matches. ``WebhookVerifier.explain`` says which input differs."""
+
+
+class ReplayedNonce(SignatureError):  # noqa: N818 - the name is the design's
+    """403: the nonce was seen before, with another request or with an answer no longer kept."""
+
+
+class UnacceptableRequest(SignatureError):  # noqa: N818 - named like its siblings
+    """400, 405, 413 or 415 in ``status``: the request has no form that could be verified.
+
+    ``allow`` holds the methods for the ``Allow`` header of a 405, and is empty otherwise.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        status: int,
+        allow: tuple[str, ...] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, reason=reason, status=status, hint=hint)
+        self.allow = allow
+
+
+class StreamTokenError(SignatureError):
+    """403: the token of a WebSocket URL is refused.
+
+    ``reason`` is ``missing``, ``repeated``, ``forged``, ``expired`` or ``spent``.
+    """
+
+
+class RepeatedParameterError(PlivoError, ValueError):
+    """A parameter that was read as one value came several times; ``name`` says which."""
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name

@@ -58,6 +58,15 @@ class Limits:
     """What one ``data_to_send()`` hands out before it comes back for the rest (at least one whole
     message). What the transport holds, no ``clearAudio`` can overtake."""
 
+    max_fields: int = 1000
+    """Parameters in a webhook's query, form, or top level of its JSON; over it: 413. Callbacks
+    have some forty."""
+    max_signature_header: int = 4 * KIB
+    """Characters in a header with signatures; over it: 403. One signature has 44."""
+    max_signatures: int = 16
+    """Signatures in one header, each compared with that of every token; over it: 403. Two is what
+    the rotation of a token needs."""
+
     read_size: int = 16 * KIB
     """*Server.* Bytes per read: how long one connection keeps the loop."""
     control_events: int = 1000

@@ -10,7 +10,7 @@ import pytest
 
 import plivo_core
 
-PACKAGES = ["", ".commands", ".events", ".platform", ".session", ".testing"]
+PACKAGES = ["", ".commands", ".events", ".platform", ".session", ".testing", ".webhooks"]
 
 
 def in_reading_order(name: str) -> tuple[int, str]:

@@ -30,6 +30,8 @@ from plivo_core import ClientConnection, Ended, Limits, ServerConnection, Sessio
 from plivo_core.commands import Speak, ToolResult
 from plivo_core.events import ToolCall
 from plivo_core.platform import Expect, HangUp, PlatformCall, caller_presses, model_calls_tool
+from plivo_core.webhooks import FetchOptions, Number, User, Verb
+from plivo_core.webhooks._callback import CALLBACKS
 from tests.examples.test_voice_examples import hold, served
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +130,9 @@ def public(cls: type[object]) -> set[str]:
         ("embedding", public(ClientConnection) | {"limits", "timings"}),
         ("voice-apps", public(VoiceApp) | public(CallSession)),
         ("testing", set(plivo_core.testing.__all__) - {"CallMode"}),
+        ("answer-xml", {cls.__name__ for cls in CALLBACKS.values()} | CALLBACKS.keys()),
+        ("answer-xml", {cls.__name__ for cls in (*Verb.__subclasses__(), Number, User)}),
+        ("answer-xml", {field.name for field in fields(FetchOptions)}),
         ("testing", set(plivo_core.platform.__all__) - {"PlatformEvent", "Step"}),
     ],
 )
