@@ -7,6 +7,7 @@ Everything above uses anyio and these three.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import sys
 from collections import deque
@@ -76,20 +77,23 @@ class _Batch:
 
 
 class AsyncioBackend:
-    __slots__ = ("_batch", "_loop", "clock")
+    __slots__ = ("_batch", "_loop", "_wake", "clock")
     name = "asyncio"
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._batch = _Batch()
         self.clock = loop.time
+        # Of a task in this loop, for anyio looks there for the loop it runs in.
+        context = contextvars.copy_context()
+        self._wake = functools.partial(loop.call_soon_threadsafe, context=context)
 
     def parker(self) -> Parker:
         return _AsyncioParker(self._loop)
 
     def call_soon(self, function: Callable[[], None]) -> None:
         try:
-            self._batch.add(function, self._loop.call_soon_threadsafe)
+            self._batch.add(function, self._wake)
         except RuntimeError:
             pass  # the loop is closed
 

@@ -26,6 +26,7 @@ from plivo_core import (
     Command,
     Ended,
     Limits,
+    PlivoError,
     Request,
     RequestReceived,
     Response,
@@ -115,6 +116,12 @@ class Driver:
     def close(self, code: int, reason: str) -> None:
         with self.lock:
             self.conn.close(code, reason, now=self.clock())
+            self._flush_from_anywhere()
+
+    def fail(self, code: int, reason: str, error: PlivoError) -> None:
+        """End the call for what the application did; the error is told by ``session.ended``."""
+        with self.lock:
+            self.conn.session.fail(code, reason, error, now=self.clock())
             self._flush_from_anywhere()
 
     def post(self, function: Callable[[], object]) -> None:
@@ -281,7 +288,7 @@ class Driver:
                     self.waiters.observe(event)
                 error = self.lanes.put(event, conn.message_size)
                 if error is not None:
-                    conn.session.fail(1008, "handlers too slow", error, now=now)
+                    self.fail(1008, "handlers too slow", error)
                     self.tasks.start_soon(self.lanes.report, event, error)
                 elif conn.session.finishing:
                     # The next pull ends the call; what its last handlers say must leave first.

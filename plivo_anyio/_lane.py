@@ -82,7 +82,7 @@ class Lane(Generic[T]):
 
     def deadline(self) -> float | None:
         """When to call check(); an item that has not begun counts as beginning now."""
-        if self._due is None and self.queue and self.current is None and not self.paused:
+        if self._due is None and self.queue and not self.paused:
             return self._driver.clock() + self._patience
         return self._due
 

@@ -94,10 +94,7 @@ class Lanes:
     def thread(self) -> CallThread:
         if self._thread is None:
             self._thread = CallThread(
-                self._driver,
-                self._handle_media_in_thread,
-                self._thread_is_idle,
-                patience=self._timings.handler,
+                self._driver, self._handle_media_in_thread, self._thread_is_idle
             )
             self._thread.pause_media(self._starts_waiting > 0)
         return self._thread

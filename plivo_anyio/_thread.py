@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from plivo_core import LocalProtocolError
+from plivo_core import LocalProtocolError, WebSocketError
 
 if TYPE_CHECKING:
     from plivo_anyio._backend import Parker
@@ -63,13 +63,11 @@ class CallThread:
         driver: Driver,
         handle_media: Callable[[StreamMedia], None],
         idle: Callable[[], None],
-        *,
-        patience: float,
     ) -> None:
         self._driver = driver
         self._handle_media = handle_media
         self._idle = idle
-        self._patience = patience
+        self._patience = driver.conn.timings.handler
         # All below is touched under the driver's lock only.
         self._worker: _Worker | None = None
         self._jobs: deque[_Job] = deque()
@@ -171,6 +169,9 @@ class CallThread:
         self._worker = None
         self._due = None
         self.abandoned += 1
+        if self.abandoned > self._driver.conn.limits.max_abandoned_handlers:
+            stuck = WebSocketError(f"{self.abandoned} sync handlers of the call never returned")
+            self._driver.fail(1011, "handlers stuck", stuck)
         if self._jobs or (self.media and not self.paused):
             self._kick()
 

@@ -76,6 +76,9 @@ class Limits:
     media_lane_ms: int = 2000
     """*Server.* Caller audio waiting for the media handler; over it the oldest is dropped and
     counted: late audio is worth less than none."""
+    max_abandoned_handlers: int = 8
+    """*Server.* Sync handlers of one call that outlived :attr:`Timings.handler` and were left to
+    their threads, which nobody can stop; over it the call ends (1011)."""
     max_connections: int = 2000
     """*Server.* Open connections; one more gets 503. An application with costly pipelines per call
     should lower it."""
