@@ -94,7 +94,9 @@ class MessageReader:
         self._limits = limits
         self._fast = fast
         self._mask_bit = 0 if client else 0x80  # RFC 6455 5.1: clients mask, servers do not
-        self._buffer = bytearray()
+        # What is unread, from _position on. Usually one read holds one whole message: then this is
+        # just what was fed, and nothing is copied or kept.
+        self._buffer: bytes | bytearray = b""
         self._position = 0
         self._over = False
         # What wsproto is in the middle of. Most connections never need it.
@@ -109,13 +111,19 @@ class MessageReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; ignored once reading is over."""
-        if not self._over:
+        if self._over:
+            return
+        if not self._buffer:
+            self._buffer = bytes(data)  # of bytes: no copy
+        else:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
             self._buffer += data
 
     @property
     def incomplete(self) -> bool:
         """Whether a message (or a frame) has begun and not ended. Ask after next() gave None."""
-        return not self._over and bool(self._buffer or self._rest or self._in_message)
+        return bool(self._buffer or self._rest or self._in_message) and not self._over
 
     @property
     def in_message(self) -> bool:
@@ -124,6 +132,8 @@ class MessageReader:
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
+        if not self._buffer and self._events is None:
+            return None
         while not self._over:
             if self._events is not None:
                 event = next(self._events, None)
@@ -143,19 +153,20 @@ class MessageReader:
                 if self._events is None:
                     break
         if self._position:
-            del self._buffer[: self._position]
+            self._buffer = self._buffer[self._position :] or b""
             self._position = 0
         return None
 
     def _next_fast(self) -> str | Failure | None:
         """A whole, small, unfragmented text frame; None when the next frame is not one (yet)."""
         buffer, start = self._buffer, self._position
-        if len(buffer) - start < 2 or buffer[start] != _FIN_TEXT:
+        available = len(buffer)
+        if available - start < 2 or buffer[start] != _FIN_TEXT:
             return None
         size = buffer[start + 1] ^ self._mask_bit
         start += 2
         if size >= 126:  # longer, or the mask bit is wrong
-            if size != 126 or len(buffer) - start < 2:
+            if size != 126 or available - start < 2:
                 return None
             size = buffer[start] << 8 | buffer[start + 1]
             start += 2
@@ -165,15 +176,18 @@ class MessageReader:
             return None
         if self._mask_bit:
             begin, end = start + 4, start + 4 + size
-            if end > len(buffer):
+            if end > available:
                 return None
             payload = xor_mask(buffer[begin:end], bytes(buffer[start:begin]))
         else:
             end = start + size
-            if end > len(buffer):
+            if end > available:
                 return None
             payload = bytes(buffer[start:end])
-        self._position = end
+        if end == available:
+            self._buffer, self._position = b"", 0
+        else:
+            self._position = end
         try:
             return payload.decode()
         except UnicodeDecodeError:
@@ -276,7 +290,7 @@ class MessageReader:
     def _stop(self) -> None:
         """Read no more: wsproto would go on buffering after an error (measured: megabytes)."""
         self._over = True
-        self._buffer.clear()
+        self._buffer = b""
         self._position = 0
         self._slow = self._events = self._text = self._binary = None
 
