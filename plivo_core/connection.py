@@ -55,6 +55,18 @@ class ServerConnection:
     driver's choice. Input methods never raise for what a peer did.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_accepted_at",
+        "_clock",
+        "_wire",
+        "limits",
+        "message_size",
+        "request",
+        "session",
+        "timings",
+    )
+
     def __init__(
         self,
         *,
@@ -235,6 +247,8 @@ class ClientConnection:
     ``host`` fills the Host header, ``target`` is path and query, ``random_bytes(n)`` supplies the
     handshake key and the masking keys.
     """
+
+    __slots__ = ("__weakref__", "_codec", "_wire", "limits", "timings")
 
     def __init__(
         self,
