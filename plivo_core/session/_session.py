@@ -255,7 +255,10 @@ class Session(SessionCommands):
             self.now = now
         if self._state is _ENDED:
             raise SessionClosedError("the call is over", hint="commands after the end go nowhere")
-        text, meaning = self._written(command)
+        if isinstance(command, PlayAudio):  # first: 50 a second
+            text, meaning = command_text(command, self._codec), command
+        else:
+            text, meaning = self._written(command)
         if isinstance(meaning, PlayAudio):
             ms = audio_duration_ms(meaning.payload, meaning.content_type, meaning.sample_rate)
             self._output.put_audio(text, ms)
@@ -450,8 +453,6 @@ class Session(SessionCommands):
 
     def _written(self, command: Command) -> tuple[str, Command | InvalidMessage]:
         """The text of a command, and what it means: a raw command may spell a known one."""
-        if isinstance(command, PlayAudio):  # first: 50 a second
-            return command_text(command, self._codec), command
         if isinstance(command, Checkpoint):
             if command.stream_id is None:
                 command = Checkpoint(command.name, stream_id=self.stream_id or "")

@@ -168,12 +168,12 @@ class _Peer(abc.ABC):
     @property
     def closed(self) -> bool:
         """Whether WireClosed was told."""
-        return self._closed
+        return self._closed if self._ws is None else self._ws.closed
 
     @property
     def should_close_transport(self) -> bool:
         """Whether the end was told and its last bytes were taken."""
-        return self._closed and self.idle
+        return self.closed and self.idle
 
     @property
     def linger(self) -> float:
@@ -186,7 +186,7 @@ class _Peer(abc.ABC):
 
     @property
     def _over(self) -> bool:
-        return self._closed or self._verdict is not None
+        return self._verdict is not None or self.closed
 
     @abc.abstractmethod
     def _feed_http(self, data: bytes | bytearray | memoryview) -> None: ...
@@ -203,12 +203,6 @@ class _Peer(abc.ABC):
             return None
         self._closed = True
         return self._verdict
-
-    def _next_message(self, ws: WebSocket) -> str | bytes | WireClosed | None:
-        item = ws.next()
-        if isinstance(item, WireClosed):
-            self._closed = True
-        return item
 
     def _lose(self, error: WebSocketError | None) -> None:
         if not self._over:
@@ -261,7 +255,7 @@ class WebSocketServer(_Peer):
     def next_event(self) -> RequestReceived | str | bytes | WireClosed | None:
         """RequestReceived, then (after accept()) messages, and WireClosed last; None: wait."""
         if self._ws is not None:
-            return self._next_message(self._ws)
+            return self._ws.next()
         if not self._over and self._request is None:
             item = self._http.next()
             if isinstance(item, Refused):
@@ -401,7 +395,7 @@ class WebSocketClient(_Peer):
     def next_event(self) -> Upgraded | Rejected | str | bytes | WireClosed | None:
         """Upgraded or Rejected, then messages, and WireClosed last; None: wait."""
         if self._ws is not None:
-            return self._next_message(self._ws)
+            return self._ws.next()
         if not self._over:
             answer = self._http.next(eof=self._eof)
             if isinstance(answer, str):

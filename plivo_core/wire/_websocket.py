@@ -252,6 +252,11 @@ class WebSocket:
     def close_sent(self) -> bool:
         return self._close_sent_at is not None
 
+    @property
+    def takes_messages(self) -> bool:
+        """Whether a message may still leave: no Close was sent, and the end was not told."""
+        return self._close_sent_at is None and not self._closed
+
     # -- inside --------------------------------------------------------------------------------
 
     @property
