@@ -220,8 +220,10 @@ class ServerConnection:
             return None
         if (other := self.session.deadline()) is not None and other < due:
             due = other
-        if (stalled := self._stalled_at()) is not None and stalled < due:
-            due = stalled
+        if self.session.stalled_since is not None:
+            stalled = self._stalled_at()
+            if stalled is not None and stalled < due:
+                due = stalled
         return due
 
     def _stalled_at(self) -> float | None:
@@ -244,7 +246,9 @@ class ServerConnection:
     @property
     def should_close_transport(self) -> bool:
         """Whether Ended was told and the last bytes were taken."""
-        return self._wire.should_close_transport
+        if self._ws is None:
+            return self._wire.should_close_transport
+        return self._ws.closed and self._ws.idle
 
     @property
     def linger(self) -> float:

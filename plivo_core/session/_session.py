@@ -199,7 +199,7 @@ class Session(SessionCommands):
     def receive_text(self, data: str | bytes, *, now: float) -> None:
         """One whole message from the platform (bytes: a binary frame). Never raises."""
         self.now = now
-        if self._over:
+        if self._finish is not None or self._state is _ENDED:
             return
         event = parse_event(data, codec=self._codec)
         if isinstance(event, StreamMedia):
@@ -323,7 +323,7 @@ class Session(SessionCommands):
     def next_text(self) -> str | None:
         """The next message to send: control before audio."""
         text = self._output.take()
-        if self._output:
+        if text is not None and self._output:
             self._shrunk = True
             self._stalled_since = self.now
         else:
@@ -333,7 +333,7 @@ class Session(SessionCommands):
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: nothing is awaited."""
-        if self._over:
+        if self._finish is not None or self._state is _ENDED:
             return None
         due = self._tool_calls.deadline()
         if self._grace_until is not None and (due is None or self._grace_until < due):

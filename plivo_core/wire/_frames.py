@@ -23,7 +23,7 @@ _short_head, _head, _long_head = Struct("!BB").pack, Struct("!BBH").pack, Struct
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 
-def xor_mask(data: bytes | bytearray, key: bytes) -> bytes:
+def xor_mask(data: bytes | bytearray, key: bytes | bytearray) -> bytes:
     """Mask or unmask ``data`` (RFC 6455 5.3). One big-integer XOR: far cheaper than bytewise."""
     size = len(data)
     pad = (key * (size // 4 + 1))[:size]

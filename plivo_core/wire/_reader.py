@@ -78,7 +78,6 @@ class MessageReader:
         "_events",
         "_fast",
         "_fragments",
-        "_in_message",
         "_limits",
         "_mask_bit",
         "_over",
@@ -87,6 +86,7 @@ class MessageReader:
         "_size",
         "_slow",
         "_text",
+        "in_message",
     )
 
     def __init__(self, *, client: bool, limits: Limits, fast: bool = True) -> None:
@@ -103,7 +103,8 @@ class MessageReader:
         self._slow: Connection | None = None
         self._events: Generator[ws.Event, None, None] | None = None
         self._rest = 0  # payload bytes of its current frame that it has not been given
-        self._in_message = False  # between the first and the last frame of a fragmented message
+        self.in_message = False
+        """Whether a fragmented message has begun whose last frame has not."""
         self._text: io.StringIO | None = None
         self._binary: io.BytesIO | None = None
         self._size = 0
@@ -123,12 +124,7 @@ class MessageReader:
     @property
     def incomplete(self) -> bool:
         """Whether a message (or a frame) has begun and not ended. Ask after next() gave None."""
-        return bool(self._buffer or self._rest or self._in_message) and not self._over
-
-    @property
-    def in_message(self) -> bool:
-        """Whether a fragmented message has begun whose last frame has not."""
-        return self._in_message
+        return bool(self._buffer or self._rest or self.in_message) and not self._over
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
@@ -146,7 +142,7 @@ class MessageReader:
                     break
                 self._give(min(self._rest, len(self._buffer) - self._position))
             else:
-                if self._fast and not self._in_message and (text := self._next_fast()) is not None:
+                if self._fast and not self.in_message and (text := self._next_fast()) is not None:
                     return text
                 if (failed := self._begin_frame()) is not None:
                     return failed
@@ -178,7 +174,7 @@ class MessageReader:
             begin, end = start + 4, start + 4 + size
             if end > available:
                 return None
-            payload = xor_mask(buffer[begin:end], bytes(buffer[start:begin]))
+            payload = xor_mask(buffer[begin:end], buffer[start:begin])
         else:
             end = start + size
             if end > available:
@@ -221,7 +217,7 @@ class MessageReader:
         if opcode <= 2:
             self._size += size
             self._fragments += 1
-            self._in_message = not first & 0x80
+            self.in_message = not first & 0x80
         self._rest = size
         if self._slow is None:
             self._slow = Connection(CLIENT if self._client else SERVER)
@@ -231,7 +227,7 @@ class MessageReader:
     def _is_fast(self, first: int, second: int, size: int) -> bool:
         """Whether this head begins a frame for :meth:`_next_fast`."""
         return (
-            not self._in_message
+            not self.in_message
             and first == _FIN_TEXT
             and second & 0x80 == self._mask_bit
             and size < _FAST_LIMIT

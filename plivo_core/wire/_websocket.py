@@ -133,7 +133,8 @@ class WebSocket:
 
     def text_frame(self, text: str) -> bytes:
         """The frame of a text message, for a caller that keeps the queue itself."""
-        return self._frame(TEXT, text.encode())
+        mask = None if self._random_bytes is None else self._random_bytes(4)
+        return encode_frame(TEXT, text.encode(), mask)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Queue a Close behind what is queued; harmless when one was sent or the end was told."""
@@ -223,7 +224,7 @@ class WebSocket:
         return data
 
     def deadline(self) -> float | None:
-        if self._over:
+        if self._verdict is not None:
             return None
         timings = self._timings
         if self._close_sent_at is not None:
