@@ -255,8 +255,9 @@ class Session(SessionCommands):
             self.now = now
         if self._state is _ENDED:
             raise SessionClosedError("the call is over", hint="commands after the end go nowhere")
+        meaning: Command | InvalidMessage = command
         if isinstance(command, PlayAudio):  # first: 50 a second
-            text, meaning = command_text(command, self._codec), command
+            text = command_text(command, self._codec)
         else:
             text, meaning = self._written(command)
         if isinstance(meaning, PlayAudio):
