@@ -128,9 +128,9 @@ class MessageReader:
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
-        if not self._buffer and self._events is None:
+        if not self._buffer and self._events is None:  # so too when reading is over
             return None
-        while not self._over:
+        while True:
             if self._events is not None:
                 event = next(self._events, None)
                 if event is None:
