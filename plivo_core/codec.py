@@ -81,9 +81,10 @@ class Codec:
     ) -> None:
         self._loads = loads
         self._dumps = dumps
-        self.encode_text: Callable[[str], str] | None = dumps if dumps is _ascii_dumps else None
+        ours = dumps is _ascii_dumps and type(self).encode is Codec.encode
+        self.encode_text: Callable[[str], str] | None = dumps if ours else None
         """Text as a JSON string, exactly as :meth:`encode` writes one inside a message; None when
-        ``dumps`` was replaced, for then only ``dumps`` knows how."""
+        ``dumps`` or ``encode`` was replaced, for then only they know how."""
         self.max_depth = max_depth
 
     def decode(self, text: str | bytes) -> dict[str, object]:

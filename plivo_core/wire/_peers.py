@@ -48,6 +48,7 @@ class _Peer(abc.ABC):
     """What both roles share: the HTTP phase's bookkeeping and, once upgraded, the WebSocket."""
 
     __slots__ = (
+        "__weakref__",
         "_closed",
         "_eof",
         "_fast",

@@ -495,6 +495,15 @@ def spaced(message: object) -> str:
     return json.dumps(message, ensure_ascii=False)
 
 
+class Upper(Codec):
+    """One that has its own way to write a message."""
+
+    __slots__ = ()
+
+    def encode(self, message: Mapping[str, object]) -> str:
+        return super().encode(message).upper()
+
+
 texts = st.text() | st.text("AB+/=") | st.sampled_from(['""', '"}}', "\\", "\ud800", "\u2028"])
 audio = st.builds(
     PlayAudio,
@@ -504,7 +513,7 @@ audio = st.builds(
 )
 
 
-@given(audio | commands(), st.sampled_from([DEFAULT_CODEC, Codec(dumps=spaced)]))
+@given(audio | commands(), st.sampled_from([DEFAULT_CODEC, Codec(dumps=spaced), Upper()]))
 def test_the_text_of_a_command_is_its_wire_object_as_json(command: Command, codec: Codec) -> None:
     for _ in range(2):  # the second time the text around the payload is remembered
         try:
