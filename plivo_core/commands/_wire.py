@@ -6,6 +6,7 @@ Both directions exist because the simulator and the tests are the other end (PRO
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias, cast
 
 from plivo_core.codec import DEFAULT_CODEC, Codec, MalformedMessage
@@ -34,7 +35,7 @@ from plivo_core.commands._types import (
 from plivo_core.errors import InvalidCommandError
 from plivo_core.events import InvalidMessage
 
-__all__ = ["parse_command", "serialize_command"]
+__all__ = ["command_text", "parse_command", "serialize_command"]
 
 # Any, not object: whatever a member holds goes into a constructor, which checks it.
 _Members: TypeAlias = Mapping[str, Any]
@@ -108,6 +109,28 @@ def serialize_command(command: Command) -> dict[str, object]:
         case RawCommand():
             return cast("dict[str, object]", _copy(command.message, "message"))
     _not_a_command(command)
+
+
+def command_text(command: Command, codec: Codec = DEFAULT_CODEC) -> str:
+    """The message of ``command``: ``codec.encode(serialize_command(command))``, whatever it is.
+
+    Audio, 50 times a second per call, is put together from its payload and the text around it,
+    which hardly ever changes.
+    """
+    if type(command) is PlayAudio and (encode_text := codec.encode_text) is not None:
+        content_type, sample_rate = command.content_type, command.sample_rate
+        # Subclasses may call themselves equal to something else, which would fool the cache.
+        if type(content_type) is str and type(sample_rate) is int:
+            before, behind = _around_payload(content_type, sample_rate)
+            return before + encode_text(command.payload) + behind
+    return codec.encode(serialize_command(command))
+
+
+@lru_cache(maxsize=32)  # formats, of which a call has one
+def _around_payload(content_type: str, sample_rate: int) -> tuple[str, str]:
+    empty = PlayAudio("", content_type=content_type, sample_rate=sample_rate)
+    before, _, behind = DEFAULT_CODEC.encode(serialize_command(empty)).rpartition('""')
+    return before, behind
 
 
 def _not_a_command(value: NoReturn) -> NoReturn:

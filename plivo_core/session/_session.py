@@ -24,8 +24,8 @@ from plivo_core.commands import (
     ToolError,
     ToolResult,
     parse_command,
-    serialize_command,
 )
+from plivo_core.commands._wire import command_text
 from plivo_core.errors import (
     LocalProtocolError,
     PlivoError,
@@ -51,7 +51,7 @@ from plivo_core.events import (
     UnknownEvent,
     parse_event,
 )
-from plivo_core.limits import Limits, Timings
+from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS, Limits, Timings
 from plivo_core.playback import Fate, PlaybackLedger, audio_duration_ms
 from plivo_core.session._output import Output
 from plivo_core.session._state import TRANSITIONS, Input, State
@@ -61,6 +61,7 @@ __all__ = ["Closing", "MediaFormat", "Session"]
 
 Cause: TypeAlias = Literal["session.ended", "stop", "close", "error"]
 
+_NEW, _ACTIVE, _ENDED = State.NEW, State.ACTIVE, State.ENDED  # looked up once, for CPython 3.10
 _AGENT_FORMATS = {"pcm_16k": ("audio/x-l16", 16000), "mulaw_8k": ("audio/x-mulaw", 8000)}
 
 
@@ -129,20 +130,20 @@ class Session(SessionCommands):
         timings: Timings | None = None,
         codec: Codec | None = None,
     ) -> None:
-        self._limits = limits or Limits()
-        self._timings = timings or Timings()
+        self._limits = limits or DEFAULT_LIMITS
+        self._timings = timings or DEFAULT_TIMINGS
         self._codec = codec or codec_for(self._limits)
         self.now = now
         """The time of the last input, which the vocabulary methods go by. A driver with inputs of
         its own (bytes, say) keeps it fresh."""
         self._state = State.NEW
-        self._events: deque[Event] = deque()
+        self._events: deque[Event] | None = None  # None: empty, as nearly always
         self._output = Output(self._limits)
         self._stalled_since: float | None = None
         self._shrunk = False  # without getting empty, since the last handle_timeout()
         self._tool_calls = ToolCalls(self._limits, self._timings.tool_call)
         self.playback = PlaybackLedger(self._limits)
-        self._invalid_at: deque[float] = deque(maxlen=self._limits.max_invalid_messages + 1)
+        self._invalid_at: list[float] = []  # the newest, one more than are allowed
         self._grace_until: float | None = None
         # How the call ends, once that is known.
         self._finish: Input | None = None
@@ -176,7 +177,7 @@ class Session(SessionCommands):
     @property
     def finishing(self) -> bool:
         """Whether the call's last message was handed out: the next ``next_event()`` ends it."""
-        return self._finish is not None and not self._events
+        return self._finish is not None and self._events is None
 
     @property
     def tool_calls(self) -> ToolCalls:
@@ -191,22 +192,21 @@ class Session(SessionCommands):
     @property
     def closing(self) -> Closing | None:
         """The Close to send now that all texts are out; None: the call goes on, or is over."""
-        return None if self._ended_told or self._output else self._closing
+        return None if self._closing is None or self._ended_told or self._output else self._closing
 
     # -- input ---------------------------------------------------------------------------------
 
     def receive_text(self, data: str | bytes, *, now: float) -> None:
         """One whole message from the platform (bytes: a binary frame). Never raises."""
         self.now = now
-        if self._over:
+        if self._finish is not None or self._state is _ENDED:
             return
         event = parse_event(data, codec=self._codec)
         if isinstance(event, StreamMedia):
-            if self._state is State.ACTIVE:
-                self._events.append(event)
-            elif self._state is State.NEW:
+            if self._state is _NEW:
                 self._move(Input.MESSAGE)
-                self._events.append(event)
+            if self._state is _ACTIVE:
+                self._hand_out(event)
         elif isinstance(event, InvalidMessage):
             self._take_invalid(event)
         elif self._state is not State.ENDING or not isinstance(event, StreamEvent):
@@ -240,7 +240,7 @@ class Session(SessionCommands):
         self._shrunk = False
         self._ended_told = True
         assert self._cause is not None
-        self._events.append(Ended(self._initiator, code, reason, self._cause, self._error))
+        self._hand_out(Ended(self._initiator, code, reason, self._cause, self._error))
 
     def send(self, command: Command, *, now: float | None = None) -> None:
         """Queue a command; it never waits. ``now`` defaults to that of the last input.
@@ -253,9 +253,13 @@ class Session(SessionCommands):
         """
         if now is not None:
             self.now = now
-        if self._state is State.ENDED:
+        if self._state is _ENDED:
             raise SessionClosedError("the call is over", hint="commands after the end go nowhere")
-        text, meaning = self._written(command)
+        meaning: Command | InvalidMessage = command
+        if isinstance(command, PlayAudio):  # first: 50 a second
+            text = command_text(command, self._codec)
+        else:
+            text, meaning = self._written(command)
         if isinstance(meaning, PlayAudio):
             ms = audio_duration_ms(meaning.payload, meaning.content_type, meaning.sample_rate)
             self._output.put_audio(text, ms)
@@ -300,7 +304,7 @@ class Session(SessionCommands):
         if self._over:
             return
         for id, name in self._tool_calls.expire(now):
-            self._events.append(ToolCallExpired(id, name))
+            self._hand_out(ToolCallExpired(id, name))
         if self._grace_until is not None and now >= self._grace_until:
             self._finish = Input.GRACE_OVER  # like any end: at the pull after the last event
 
@@ -308,21 +312,29 @@ class Session(SessionCommands):
 
     def next_event(self) -> Event | None:
         """The next event, in the order of the wire; Ended is the last one."""
-        if self._events:
-            return self._events.popleft()
-        self._finish_now()
+        if (events := self._events) is not None:
+            event = events.popleft()
+            if not events:
+                self._events = None
+            return event
+        if self._finish is not None:
+            self._finish_now()
         return None
 
     def next_text(self) -> str | None:
         """The next message to send: control before audio."""
         text = self._output.take()
-        self._shrunk = bool(self._output)
-        self._stalled_since = self.now if self._output else None
+        if text is not None and self._output:
+            self._shrunk = True
+            self._stalled_since = self.now
+        else:
+            self._shrunk = False
+            self._stalled_since = None
         return text
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: nothing is awaited."""
-        if self._over:
+        if self._finish is not None or self._state is _ENDED:
             return None
         due = self._tool_calls.deadline()
         if self._grace_until is not None and (due is None or self._grace_until < due):
@@ -346,7 +358,12 @@ class Session(SessionCommands):
     @property
     def _over(self) -> bool:
         """Whether no message can change anything any more."""
-        return self._state is State.ENDED or self._finish is not None
+        return self._finish is not None or self._state is _ENDED
+
+    def _hand_out(self, event: Event) -> None:
+        if self._events is None:
+            self._events = deque()
+        self._events.append(event)
 
     def _because(
         self, cause: Cause, initiator: Literal["local", "remote"], error: PlivoError | None = None
@@ -371,7 +388,7 @@ class Session(SessionCommands):
         given = Input.MESSAGE
         if isinstance(event, ToolCall):
             if (expired := self._tool_calls.called(event.id, event.name, self.now)) is not None:
-                self._events.append(ToolCallExpired(*expired))
+                self._hand_out(ToolCallExpired(*expired))
         elif isinstance(event, (PlayedStream, ClearedAudio)):
             self._take_ack(event)
         elif isinstance(event, StreamStart):
@@ -383,7 +400,7 @@ class Session(SessionCommands):
             self._cause = "session.ended"
         elif isinstance(event, StreamStop):
             given = self._take_stop()
-        self._events.append(event)
+        self._hand_out(event)
         if self._finish is None:
             self._move(given)
 
@@ -425,9 +442,10 @@ class Session(SessionCommands):
 
     def _take_invalid(self, event: InvalidMessage) -> None:
         self._move(Input.MESSAGE)
-        self._events.append(event)
-        self._invalid_at.append(self.now)
+        self._hand_out(event)
         limit, window = self._limits.max_invalid_messages, self._timings.invalid_window
+        self._invalid_at.append(self.now)
+        del self._invalid_at[: -limit - 1]
         if len(self._invalid_at) > limit and self.now - self._invalid_at[0] <= window:
             error = RemoteProtocolError(
                 f"more than {limit} messages within {window} s were not JSON objects"
@@ -441,7 +459,7 @@ class Session(SessionCommands):
                 command = Checkpoint(command.name, stream_id=self.stream_id or "")
         elif isinstance(command, ClearAudio) and command.stream_id is None:
             command = ClearAudio(stream_id=self.stream_id or "")
-        text = self._codec.encode(serialize_command(command))
+        text = command_text(command, self._codec)
         meaning = parse_command(command.message) if isinstance(command, RawCommand) else command
         return text, meaning
 

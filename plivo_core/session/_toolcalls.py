@@ -73,9 +73,10 @@ class ToolCalls:
             self._end(id, state)
 
     def deadline(self) -> float | None:
-        for _, deadline in self._pending.values():
-            return deadline
-        return None
+        if not self._pending:
+            return None
+        _, deadline = next(iter(self._pending.values()))
+        return deadline
 
     def expire(self, now: float) -> list[tuple[str, str]]:
         """(id, name) of every call whose deadline passed."""

@@ -6,6 +6,8 @@ because a server's text frame is one header in front of the text.
 
 from __future__ import annotations
 
+from struct import Struct
+
 __all__ = [
     "BINARY",
     "CLOSE",
@@ -17,10 +19,11 @@ __all__ = [
     "xor_mask",
 ]
 
+_short_head, _head, _long_head = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
 
-def xor_mask(data: bytes | bytearray, key: bytes) -> bytes:
+def xor_mask(data: bytes | bytearray, key: bytes | bytearray) -> bytes:
     """Mask or unmask ``data`` (RFC 6455 5.3). One big-integer XOR: far cheaper than bytewise."""
     size = len(data)
     pad = (key * (size // 4 + 1))[:size]
@@ -32,11 +35,11 @@ def encode_frame(opcode: int, payload: bytes, mask: bytes | None = None) -> byte
     size = len(payload)
     bit = 0 if mask is None else 0x80
     if size < 126:
-        head = bytes((0x80 | opcode, bit | size))
+        head = _short_head(0x80 | opcode, bit | size)
     elif size < 65536:
-        head = bytes((0x80 | opcode, bit | 126)) + size.to_bytes(2, "big")
+        head = _head(0x80 | opcode, bit | 126, size)
     else:
-        head = bytes((0x80 | opcode, bit | 127)) + size.to_bytes(8, "big")
+        head = _long_head(0x80 | opcode, bit | 127, size)
     if mask is None:
         return head + payload
     return head + mask + xor_mask(payload, mask)

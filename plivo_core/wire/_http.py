@@ -44,6 +44,30 @@ _OURS = frozenset(
     | {f"sec-websocket-{name}" for name in ("accept", "extensions", "protocol")}
 )
 _OURS_IN_AN_UPGRADE = _OURS | {"host", "upgrade", "sec-websocket-key", "sec-websocket-version"}
+# A call keeps its request, and every call brings these: one of each is enough for all. (Not
+# sys.intern(): what a peer may choose would stay for ever on CPython 3.12.)
+_NAMES = {
+    name.encode(): name
+    for name in (
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "origin",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "upgrade",
+        "user-agent",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-plivo-signature-ma-v3",
+        "x-plivo-signature-v3",
+        "x-plivo-signature-v3-nonce",
+    )
+}
 _ANSWER_EXCERPT = 64 * 1024  # of a rejecting server's body: enough for its explanation
 
 
@@ -185,7 +209,10 @@ class HttpServer:
 
     @staticmethod
     def _headers(event: h11.Request) -> Headers:
-        return tuple((name.decode(), value.decode("latin-1")) for name, value in event.headers)
+        return tuple(
+            (_NAMES.get(name) or name.decode(), value.decode("latin-1"))
+            for name, value in event.headers
+        )
 
 
 def _feed(parser: h11.Connection, data: bytearray) -> None:

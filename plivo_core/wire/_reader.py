@@ -78,7 +78,6 @@ class MessageReader:
         "_events",
         "_fast",
         "_fragments",
-        "_in_message",
         "_limits",
         "_mask_bit",
         "_over",
@@ -87,6 +86,7 @@ class MessageReader:
         "_size",
         "_slow",
         "_text",
+        "in_message",
     )
 
     def __init__(self, *, client: bool, limits: Limits, fast: bool = True) -> None:
@@ -94,14 +94,17 @@ class MessageReader:
         self._limits = limits
         self._fast = fast
         self._mask_bit = 0 if client else 0x80  # RFC 6455 5.1: clients mask, servers do not
-        self._buffer = bytearray()
+        # What is unread, from _position on. Usually one read holds one whole message: then this is
+        # just what was fed, and nothing is copied or kept.
+        self._buffer: bytes | bytearray = b""
         self._position = 0
         self._over = False
         # What wsproto is in the middle of. Most connections never need it.
         self._slow: Connection | None = None
         self._events: Generator[ws.Event, None, None] | None = None
         self._rest = 0  # payload bytes of its current frame that it has not been given
-        self._in_message = False  # between the first and the last frame of a fragmented message
+        self.in_message = False
+        """Whether a fragmented message has begun whose last frame has not."""
         self._text: io.StringIO | None = None
         self._binary: io.BytesIO | None = None
         self._size = 0
@@ -109,22 +112,25 @@ class MessageReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; ignored once reading is over."""
-        if not self._over:
+        if self._over:
+            return
+        if not self._buffer:
+            self._buffer = bytes(data)  # of bytes: no copy
+        else:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
             self._buffer += data
 
     @property
     def incomplete(self) -> bool:
         """Whether a message (or a frame) has begun and not ended. Ask after next() gave None."""
-        return not self._over and bool(self._buffer or self._rest or self._in_message)
-
-    @property
-    def in_message(self) -> bool:
-        """Whether a fragmented message has begun whose last frame has not."""
-        return self._in_message
+        return bool(self._buffer or self._rest or self.in_message) and not self._over
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
-        while not self._over:
+        if not self._buffer and self._events is None:  # so too when reading is over
+            return None
+        while True:
             if self._events is not None:
                 event = next(self._events, None)
                 if event is None:
@@ -136,26 +142,27 @@ class MessageReader:
                     break
                 self._give(min(self._rest, len(self._buffer) - self._position))
             else:
-                if self._fast and not self._in_message and (text := self._next_fast()) is not None:
+                if self._fast and not self.in_message and (text := self._next_fast()) is not None:
                     return text
                 if (failed := self._begin_frame()) is not None:
                     return failed
                 if self._events is None:
                     break
         if self._position:
-            del self._buffer[: self._position]
+            self._buffer = self._buffer[self._position :] or b""
             self._position = 0
         return None
 
     def _next_fast(self) -> str | Failure | None:
         """A whole, small, unfragmented text frame; None when the next frame is not one (yet)."""
         buffer, start = self._buffer, self._position
-        if len(buffer) - start < 2 or buffer[start] != _FIN_TEXT:
+        available = len(buffer)
+        if available - start < 2 or buffer[start] != _FIN_TEXT:
             return None
         size = buffer[start + 1] ^ self._mask_bit
         start += 2
         if size >= 126:  # longer, or the mask bit is wrong
-            if size != 126 or len(buffer) - start < 2:
+            if size != 126 or available - start < 2:
                 return None
             size = buffer[start] << 8 | buffer[start + 1]
             start += 2
@@ -165,15 +172,18 @@ class MessageReader:
             return None
         if self._mask_bit:
             begin, end = start + 4, start + 4 + size
-            if end > len(buffer):
+            if end > available:
                 return None
-            payload = xor_mask(buffer[begin:end], bytes(buffer[start:begin]))
+            payload = xor_mask(buffer[begin:end], buffer[start:begin])
         else:
             end = start + size
-            if end > len(buffer):
+            if end > available:
                 return None
             payload = bytes(buffer[start:end])
-        self._position = end
+        if end == available:
+            self._buffer, self._position = b"", 0
+        else:
+            self._position = end
         try:
             return payload.decode()
         except UnicodeDecodeError:
@@ -207,7 +217,7 @@ class MessageReader:
         if opcode <= 2:
             self._size += size
             self._fragments += 1
-            self._in_message = not first & 0x80
+            self.in_message = not first & 0x80
         self._rest = size
         if self._slow is None:
             self._slow = Connection(CLIENT if self._client else SERVER)
@@ -217,7 +227,7 @@ class MessageReader:
     def _is_fast(self, first: int, second: int, size: int) -> bool:
         """Whether this head begins a frame for :meth:`_next_fast`."""
         return (
-            not self._in_message
+            not self.in_message
             and first == _FIN_TEXT
             and second & 0x80 == self._mask_bit
             and size < _FAST_LIMIT
@@ -276,7 +286,7 @@ class MessageReader:
     def _stop(self) -> None:
         """Read no more: wsproto would go on buffering after an error (measured: megabytes)."""
         self._over = True
-        self._buffer.clear()
+        self._buffer = b""
         self._position = 0
         self._slow = self._events = self._text = self._binary = None
 

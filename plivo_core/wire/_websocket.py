@@ -94,7 +94,7 @@ class WebSocket:
     # -- input ---------------------------------------------------------------------------------
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._over:
+        if self._verdict is None:
             self._reader.feed(data)
 
     def feed_eof(self) -> None:
@@ -133,7 +133,8 @@ class WebSocket:
 
     def text_frame(self, text: str) -> bytes:
         """The frame of a text message, for a caller that keeps the queue itself."""
-        return self._frame(TEXT, text.encode())
+        mask = None if self._random_bytes is None else self._random_bytes(4)
+        return encode_frame(TEXT, text.encode(), mask)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Queue a Close behind what is queued; harmless when one was sent or the end was told."""
@@ -177,20 +178,24 @@ class WebSocket:
 
     def next(self) -> str | bytes | WireClosed | None:
         """The next message, or the terminal WireClosed, or None."""
+        reader = self._reader
         while not self._closed:
             if self._verdict is not None:
                 self._closed = True
                 return self._verdict
-            item = self._reader.next()
+            item = reader.next()
             if item is None:
                 if self._eof:
                     self.lose()
                     continue
-                self._watch_message()
+                if not reader.incomplete:
+                    self._message_since = None
+                elif self._message_since is None:
+                    self._message_since = self._clock.now
                 return None
             self._alive_at = self._clock.now
             self._ping_sent_at = None
-            if not self._reader.in_message:
+            if not reader.in_message:
                 self._message_since = None  # what the buffer still holds begins now
             if isinstance(item, (str, bytes)):
                 if self._close_sent_at is None:
@@ -210,14 +215,16 @@ class WebSocket:
         if self._pong is not None:
             self._out[self._head : self._head] = self._frame(PONG, self._pong)
             self._pong = None
+        self._stalled_since = None
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         self._head = 0
-        self._stalled_since = None
         return data
 
     def deadline(self) -> float | None:
-        if self._over:
+        if self._verdict is not None:
             return None
         timings = self._timings
         if self._close_sent_at is not None:
@@ -246,11 +253,16 @@ class WebSocket:
     def close_sent(self) -> bool:
         return self._close_sent_at is not None
 
+    @property
+    def takes_messages(self) -> bool:
+        """Whether a message may still leave: no Close was sent, and the end was not told."""
+        return self._close_sent_at is None and not self._closed
+
     # -- inside --------------------------------------------------------------------------------
 
     @property
     def _over(self) -> bool:
-        return self._closed or self._verdict is not None
+        return self._verdict is not None
 
     def _frame(self, opcode: int, payload: bytes) -> bytes:
         mask = None if self._random_bytes is None else self._random_bytes(4)
@@ -303,9 +315,3 @@ class WebSocket:
         """Our Close went first; what came of it does not change how the end is told."""
         self.linger = 0.0 if self._random_bytes is None else self._timings.linger
         return WireClosed("local", self._sent_code, self._sent_reason)
-
-    def _watch_message(self) -> None:
-        if not self._reader.incomplete:
-            self._message_since = None
-        elif self._message_since is None:
-            self._message_since = self._clock.now

@@ -26,7 +26,7 @@ def figures() -> dict[str, float]:
 
 
 def test_the_core_costs_a_small_multiple_of_the_json_per_packet(figures: dict[str, float]) -> None:
-    assert figures["ratio_to_json"] < 8, "about 3 when this test was written"
+    assert figures["ratio_to_json"] < 8, "about 2 when this was last touched"
 
 
 def test_the_cost_per_packet_does_not_grow_with_the_call(figures: dict[str, float]) -> None:

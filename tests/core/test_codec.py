@@ -190,3 +190,22 @@ def test_the_depth_that_limits_allow_holds_on_both_ends_of_a_call() -> None:
     session.receive_text('{"type":"x","a":[[[1]]]}', now=0.0)
     assert type(session.next_event()) is UnknownEvent
     assert session.next_event() == InvalidMessage('{"type":"x","a":[[[1]]]}', "invalid_json")
+
+
+BLANK = st.text(" \t\n\r", max_size=3)
+
+
+@given(BLANK, BLANK, st.sampled_from(['{"a":1}', "[]", "1", "", "{", '"']), st.text(max_size=2))
+def test_white_space_and_what_follows_a_value_count_as_for_the_standard_library(
+    before: str, behind: str, value: str, more: str
+) -> None:
+    text = before + value + behind + more
+    try:
+        expected = json.JSONDecoder().decode(text)
+    except ValueError:
+        assert verdict_on(text) == "invalid_json"
+    else:
+        if isinstance(expected, dict):
+            assert DEFAULT_CODEC.decode(text) == expected
+        else:
+            assert verdict_on(text) == "not_an_object"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, replace
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import commands as public
-from plivo_core.codec import DEFAULT_CODEC
+from plivo_core.codec import DEFAULT_CODEC, Codec
 from plivo_core.commands import (
     Checkpoint,
     ClearAudio,
@@ -42,6 +43,7 @@ from plivo_core.commands import (
     parse_command,
     serialize_command,
 )
+from plivo_core.commands._wire import command_text
 from plivo_core.errors import InvalidCommandError, LocalProtocolError
 from plivo_core.events import InvalidMessage
 from plivo_core.testing import commands
@@ -463,3 +465,75 @@ def test_a_session_must_supply_send() -> None:
     with pytest.raises(TypeError):
         SessionCommands()  # type: ignore[abstract]
     assert not hasattr(Recorder(), "__dict__")
+
+
+# --- the text of a command ------------------------------------------------------------------------
+
+
+class Rate(int):
+    """A number that prints, and compares, as it likes."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = int.__hash__
+
+    def __repr__(self) -> str:
+        return "fast"
+
+
+class Kind(str):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = str.__hash__
+
+
+def spaced(message: object) -> str:
+    return json.dumps(message, ensure_ascii=False)
+
+
+class Upper(Codec):
+    """One that has its own way to write a message."""
+
+    __slots__ = ()
+
+    def encode(self, message: Mapping[str, object]) -> str:
+        return super().encode(message).upper()
+
+
+texts = st.text() | st.text("AB+/=") | st.sampled_from(['""', '"}}', "\\", "\ud800", "\u2028"])
+audio = st.builds(
+    PlayAudio,
+    texts | texts.map(Kind),
+    content_type=texts | texts.map(Kind) | st.just("audio/x-mulaw"),
+    sample_rate=st.integers(1, 10**20) | st.just(8000) | st.integers(1, 10**5).map(Rate),
+)
+
+
+@given(audio | commands(), st.sampled_from([DEFAULT_CODEC, Codec(dumps=spaced), Upper()]))
+def test_the_text_of_a_command_is_its_wire_object_as_json(command: Command, codec: Codec) -> None:
+    for _ in range(2):  # the second time the text around the payload is remembered
+        try:
+            expected = codec.encode(serialize_command(command))
+        except InvalidCommandError as error:  # a lone surrogate, by a codec that writes UTF-8
+            with pytest.raises(InvalidCommandError, match=re.escape(str(error))):
+                command_text(command, codec)
+        else:
+            assert command_text(command, codec) == expected
+
+
+def test_a_rate_too_long_to_print_is_refused_by_either_way() -> None:
+    command = PlayAudio("AAAA", sample_rate=10**5000)
+    with pytest.raises(InvalidCommandError, match="cannot be written as JSON"):
+        command_text(command)
+
+
+def test_audio_with_a_wrong_argument_is_never_built() -> None:
+    for options in ({"content_type": 1}, {"sample_rate": 8e3}, {"sample_rate": True}):
+        with pytest.raises(InvalidCommandError, match=next(iter(options))):
+            PlayAudio("", **options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        PlayAudio("", "audio/x-l16", 8000)  # type: ignore[misc]
