@@ -77,11 +77,11 @@ class _Batch:
 
 
 class AsyncioBackend:
-    __slots__ = ("_batch", "_loop", "_wake", "clock")
+    __slots__ = ("_batch", "_create", "_wake", "clock")
     name = "asyncio"
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._create = functools.partial(asyncio.Future[None], loop=loop)
         self._batch = _Batch()
         self.clock = loop.time
         # Of a task in this loop, for anyio looks there for the loop it runs in.
@@ -89,7 +89,7 @@ class AsyncioBackend:
         self._wake = functools.partial(loop.call_soon_threadsafe, context=context)
 
     def parker(self) -> Parker:
-        return _AsyncioParker(self._loop)
+        return _AsyncioParker(self._create)
 
     def call_soon(self, function: Callable[[], None]) -> None:
         try:
@@ -101,8 +101,8 @@ class AsyncioBackend:
 class _AsyncioParker:
     __slots__ = ("_create", "_future")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._create = functools.partial(asyncio.Future[None], loop=loop)
+    def __init__(self, create: Callable[[], asyncio.Future[None]]) -> None:
+        self._create = create
         self._future: asyncio.Future[None] | None = None
 
     def park(self) -> asyncio.Future[None]:

@@ -54,14 +54,8 @@ class Lanes:
         self._registry = registry
         self._limits = driver.conn.limits
         self._timings = driver.conn.timings
-        self._control: Lane[tuple[HandledEvent | None, int]] = Lane(
-            driver,
-            self._run_control,
-            lambda item, error: self._report_late(item[0], error),
-            self._notify,
-            patience=self._timings.handler,
-            stays=False,
-        )
+        # None as long as nothing has been in it: most of a call's time is spent without events.
+        self._control: Lane[tuple[HandledEvent | None, int]] | None = None
         self._control_size = 0
         self._media_chain = registry.chain(_ANY_MEDIA)
         self._media: Lane[tuple[StreamMedia, float]] | None = None  # from the first packet on
@@ -80,7 +74,7 @@ class Lanes:
         if self._registry.on_connect is not None:
             self._connected = anyio.Event()
             self._hold_media()
-            self._control.put((None, 0))
+            self._put_control(None, 0)
 
     @property
     def dropped_media(self) -> int:
@@ -108,7 +102,7 @@ class Lanes:
         elif isinstance(event, ToolCall) and not self._registry.tool(event.name)[1]:
             return self._put_tool(event, size)
         else:
-            waiting = len(self._control.queue)
+            waiting = 0 if self._control is None else len(self._control.queue)
             if (
                 waiting >= self._limits.control_events
                 or self._control_size + size > self._limits.control_events_bytes
@@ -118,16 +112,32 @@ class Lanes:
                     hint="a handler blocks the control lane; start a task for long work",
                 )
             if (
-                self._control.is_idle
+                self._control_is_idle
                 and not isinstance(event, ToolCall)
                 and not self._registry.chain(event).handlers
             ):
                 return None  # nobody to run, and nobody to wait for
-            self._control_size += size
             if isinstance(event, StreamStart):
                 self._hold_media()
-            self._control.put((event, size))
+            self._put_control(event, size)
         return None
+
+    @property
+    def _control_is_idle(self) -> bool:
+        return self._control is None or self._control.is_idle
+
+    def _put_control(self, event: HandledEvent | None, size: int) -> None:
+        if self._control is None:
+            self._control = Lane(
+                self._driver,
+                self._run_control,
+                lambda item, error: self._report_late(item[0], error),
+                self._notify,
+                patience=self._timings.handler,
+                stays=False,
+            )
+        self._control_size += size
+        self._control.put((event, size))
 
     def _put_tool(self, event: ToolCall, size: int) -> WebSocketError | None:
         if (
@@ -339,8 +349,8 @@ class Lanes:
 
     def deadline(self) -> float | None:
         """When to call check()."""
-        due = self._control.deadline()
-        for lane in (self._media, self._thread):
+        due: float | None = None
+        for lane in (self._control, self._media, self._thread):
             late = None if lane is None else lane.deadline()
             if late is not None and (due is None or late < due):
                 due = late
@@ -348,9 +358,9 @@ class Lanes:
 
     def check(self, now: float) -> None:
         """Cancel the handlers that have run for too long; leave a sync one to itself."""
-        self._control.check(now)
-        if self._media is not None:
-            self._media.check(now)
+        for lane in (self._control, self._media):
+            if lane is not None:
+                lane.check(now)
         if self._thread is not None and (event := self._thread.check(now)) is not None:
             error = TimeoutError(
                 f"it ran for over {self._timings.handler} s and was left to itself"
@@ -362,7 +372,7 @@ class Lanes:
     async def settle(self) -> None:
         """Wait until the control lane has caught up, at most ``Timings.end_grace``."""
         with anyio.move_on_after(self._timings.end_grace):
-            while not self._control.is_idle:
+            while not self._control_is_idle:
                 await self._wait_change()
 
     async def finish(self) -> None:

@@ -43,8 +43,8 @@ class NativeTransport(asyncio.BufferedProtocol):
         "lost",
     )
 
-    def __init__(self, buffer: bytearray, backend: Backend) -> None:
-        self._buffer = memoryview(buffer)
+    def __init__(self, buffer: memoryview, backend: Backend) -> None:
+        self._buffer = buffer
         self._clock = backend.clock
         self._idle: Parker = backend.parker()  # where the end waits for the last bytes to leave
         self._driver: Receiver | None = None
@@ -54,7 +54,7 @@ class NativeTransport(asyncio.BufferedProtocol):
 
     @classmethod
     async def connect(
-        cls, accepted: socket.socket, buffer: bytearray, backend: Backend
+        cls, accepted: socket.socket, buffer: memoryview, backend: Backend
     ) -> NativeTransport:
         """Take over an accepted socket. Raises OSError."""
         loop = asyncio.get_running_loop()

@@ -36,7 +36,8 @@ class Server:
         self._timings = timings
         self._authorize = authorize
         self._backend = current_backend()
-        self._buffer = bytearray(limits.read_size)  # shared: it is read before the next is filled
+        # Shared: what is in it is read before the next connection fills it.
+        self._buffer = memoryview(bytearray(limits.read_size))
         self.connections = 0
         self.half_open = 0
 
