@@ -128,7 +128,7 @@ class MessageReader:
 
     def next(self) -> Item | None:
         """The next item that is complete, or None: feed more."""
-        if not self._buffer and self._events is None:  # so too when reading is over
+        if not self._buffer:  # so too when reading is over
             return None
         while True:
             if self._events is not None:

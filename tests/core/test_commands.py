@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plivo_core import commands as public
@@ -471,12 +471,13 @@ def test_a_session_must_supply_send() -> None:
 
 
 class Rate(int):
-    """A number that prints, and compares, as it likes."""
+    """A number that prints as it likes, and passes for the usual one."""
 
     def __eq__(self, other: object) -> bool:
         return True
 
-    __hash__ = int.__hash__
+    def __hash__(self) -> int:
+        return hash(8000)
 
     def __repr__(self) -> str:
         return "fast"
@@ -488,7 +489,8 @@ class Kind(str):
     def __eq__(self, other: object) -> bool:
         return True
 
-    __hash__ = str.__hash__
+    def __hash__(self) -> int:
+        return hash("audio/x-mulaw")
 
 
 def spaced(message: object) -> str:
@@ -513,8 +515,13 @@ audio = st.builds(
 )
 
 
-@given(audio | commands(), st.sampled_from([DEFAULT_CODEC, Codec(dumps=spaced), Upper()]))
+@settings(max_examples=400)
+@given(
+    st.booleans().flatmap(lambda a: audio if a else commands()),
+    st.sampled_from([DEFAULT_CODEC, Codec(dumps=spaced), Upper()]),
+)
 def test_the_text_of_a_command_is_its_wire_object_as_json(command: Command, codec: Codec) -> None:
+    command_text(PlayAudio(""))
     for _ in range(2):  # the second time the text around the payload is remembered
         try:
             expected = codec.encode(serialize_command(command))
