@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -38,10 +37,6 @@ __all__ = ["Authorize", "Driver"]
 
 Authorize = Callable[[Request], Awaitable[bool]]
 Pending = Callable[[], Awaitable[None]]
-
-
-def _nothing() -> None:
-    """Posted for the sake of what every wake-up does."""
 
 
 class Driver:
@@ -87,7 +82,8 @@ class Driver:
         self._ended: Ended | None = None
         self._failure: BaseException | None = None
         self._farewell = (1001, "server shutting down")
-        self._posted: deque[Callable[[], object]] | None = None  # None: no wake-up is under way
+        self._waking = False  # a wake-up of the loop is on its way
+        self._posted: list[Callable[[], object]] = []
 
     @property
     def lanes(self) -> Lanes:
@@ -125,26 +121,32 @@ class Driver:
             self._flush_from_anywhere()
 
     def post(self, function: Callable[[], object]) -> None:
-        """Have the loop run ``function``, and flush: one wake-up for all that comes meanwhile."""
+        """Have the loop run ``function``; one wake-up for all that comes meanwhile."""
         with self.lock:
-            if self._posted is None:
-                self._posted = deque()
-                self.backend.call_soon(self._take_posted)
             self._posted.append(function)
+            self._wake()
 
     def _flush_from_anywhere(self) -> None:
         if threading.get_ident() == self._thread:
             self._transport.flush()
-            if self._transport.blocked_since is None:
-                return  # no deadline has moved nearer
-        self.post(_nothing)
+            if self._transport.blocked_since is not None:
+                self._rearm(self.clock())
+        else:
+            self._wake()
 
-    def _take_posted(self) -> None:
+    def _wake(self) -> None:
+        if not self._waking:
+            self._waking = True
+            self.backend.call_soon(self._woken)
+
+    def _woken(self) -> None:
         with self.lock:
-            posted, self._posted = self._posted, None
-            self._transport.flush()
-            self._rearm(self.clock())
-        for function in posted or ():
+            self._waking = False
+            self._flush_from_anywhere()
+            if not self._posted:
+                return
+            posted, self._posted = self._posted, []
+        for function in posted:
             function()
 
     # -- what the transport tells --------------------------------------------------------------
@@ -179,7 +181,7 @@ class Driver:
     def writable(self) -> None:
         with self.lock:
             self._transport.flush()
-            self._rearm(self.clock())
+            self._rearm_now()
 
     def all_sent(self) -> None:
         if not self._all_sent:
@@ -187,7 +189,7 @@ class Driver:
             if self._ended is not None:
                 self.post(self._main.unpark)
             elif self.conn.session.closing is not None:
-                self.post(_nothing)  # a Close that went out is waited for
+                self.post(self._rearm_now)  # a Close that went out is waited for
 
     def send_failed(self) -> None:
         with self.lock:
@@ -387,6 +389,9 @@ class Driver:
         if self._lanes is not None and (late := self._lanes.deadline()) is not None:
             due = late if due is None else min(due, late)
         return float("inf") if due is None else due
+
+    def _rearm_now(self) -> None:
+        self._rearm(self.clock())
 
     def _rearm(self, now: float) -> None:
         """Move the timer only if it would be late: early is harmless, re-arming is dear."""
