@@ -13,23 +13,22 @@ import anyio
 from anyio.abc import TaskGroup
 
 from plivo_anyio._lanes import Lanes
-from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
+from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_core import (
     Command,
     Ended,
     Limits,
-    Request,
     RequestReceived,
     Response,
     ServerConnection,
+    SessionClosedError,
     Timings,
 )
 
-__all__ = ["Authorize", "Driver"]
+__all__ = ["Driver"]
 
-Authorize = Callable[[Request], Awaitable[bool]]
 Pending = Callable[[], Awaitable[None]]
 
 
@@ -40,17 +39,16 @@ class Driver:
         self,
         transport: Transport,
         *,
-        registry: Registry,
+        site: Site,
         limits: Limits,
         timings: Timings,
-        authorize: Authorize,
+        accepted_at: float,
         on_request: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._registry = registry
-        self._authorize = authorize
+        self._site = site
         self._on_request = on_request
-        self.conn = ServerConnection(now=anyio.current_time(), limits=limits, timings=timings)
+        self.conn = ServerConnection(now=accepted_at, limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
         self._tasks: TaskGroup | None = None
@@ -108,7 +106,10 @@ class Driver:
                 await self._transport.aclose()
                 if self._session is not None:
                     self._session.ended = self._ended
-                    await self.lanes.disconnect()
+                    try:
+                        await self.lanes.disconnect()
+                    finally:
+                        self._site.ended(self._session)
 
     async def _read(self) -> None:
         """Feed the core until it told the end."""
@@ -166,31 +167,25 @@ class Driver:
 
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
-        request, conn = event.request, self.conn
-        if not event.upgrade:
-            answer = Response(
-                status=426,
-                headers=(("upgrade", "websocket"), ("content-type", "text/plain")),
-                body=b"this address speaks WebSocket\n",
-            )
-            conn.respond(answer, now=anyio.current_time())
-            return
-        allowed = False
-        with anyio.move_on_after(conn.timings.handshake):
-            allowed = await self._authorize(request)
+        conn = self.conn
+        verdict = await self._site.answer(event)
         now = anyio.current_time()
-        if not allowed:
-            conn.reject(403, now=now)
-            return
+        try:
+            if isinstance(verdict, Response):
+                conn.respond(verdict, now=now)
+                return
+            conn.accept(verdict.headers, now=now)
+        except SessionClosedError:
+            return  # the peer was faster; its end is an event of its own
         assert self._tasks is not None
-        conn.accept(now=now)
-        self._session = CallSession(self, request)
+        self._session = CallSession(self, event.request)
         self._lanes = Lanes(
-            registry=self._registry,
+            registry=verdict.registry,
             session=self._session,
             limits=conn.limits,
             timings=conn.timings,
         )
+        self._site.began(self._session)
         self._lanes.start(self._tasks)
 
     async def _write(self) -> None:
