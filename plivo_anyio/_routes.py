@@ -150,6 +150,7 @@ class _InThread:
         self._lock = threading.Lock()
         self._running = False
         self._left = False
+        self._given_up = False
 
     def __call__(self) -> object:
         with self._lock:
@@ -161,16 +162,15 @@ class _InThread:
         finally:
             with self._lock:
                 self._running = False
-                left = self._left
-            if left:
-                self._routes.returned()
+                if self._given_up:
+                    self._routes.returned()
 
     def left(self) -> None:
         """Nobody waits for it any more; called on the event loop."""
         with self._lock:
             self._left = True
-            running = self._running
-            if running:
+            if self._running:
+                self._given_up = True
                 self._routes.abandon()
 
 
