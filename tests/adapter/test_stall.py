@@ -45,6 +45,10 @@ def log() -> Any:
     logger.removeHandler(handler)
 
 
+def is_watched() -> bool:
+    return "plivo_anyio stall watch" in [thread.name for thread in threading.enumerate()]
+
+
 def dreadful_library_call(until: threading.Event) -> None:
     until.wait(PATIENCE)
 
@@ -102,16 +106,15 @@ async def test_waiting_handlers_are_no_stall_and_no_thread_is_left(log: Log) -> 
         return "slow, but harmless"
 
     async with serving_with(app, "127.0.0.1", 0, stall_warning=1.0) as (_, port):
-        names = [thread.name for thread in threading.enumerate()]
-        assert "plivo_anyio stall watch" in names
+        await until(is_watched)
         assert (await ask(port, "/page")).body == b"slow, but harmless"
-    assert "plivo_anyio stall watch" not in [thread.name for thread in threading.enumerate()]
+    assert not is_watched()
     assert (counters.stalls, log.messages) == (0, [])
 
 
 async def test_without_the_option_nothing_watches() -> None:
     async with serving_with(VoiceApp(), "127.0.0.1", 0):
-        assert "plivo_anyio stall watch" not in [t.name for t in threading.enumerate()]
+        assert not is_watched()
 
 
 async def test_a_loop_that_stalls_often_does_not_drown_the_log(log: Log) -> None:
