@@ -3,5 +3,6 @@
 from plivo_anyio._app import VoiceApp
 from plivo_anyio._platform import place_call
 from plivo_anyio._session import CallSession
+from plivo_anyio._stats import ServerStats
 
-__all__ = ["CallSession", "VoiceApp", "place_call"]
+__all__ = ["CallSession", "ServerStats", "VoiceApp", "place_call"]

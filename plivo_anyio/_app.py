@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, cast, overload
+import socket
+import ssl as ssl_module
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
 
 import anyio
-from anyio.abc import SocketListener, SocketStream, TaskStatus
-from anyio.streams.stapled import MultiListener
+from anyio.abc import TaskStatus
 
-from plivo_anyio._barrier import stopped
+from plivo_anyio._listening import Listener, Where
 from plivo_anyio._logging import configure_from_environment, logger
 from plivo_anyio._registry import AnyHandler, Registry, class_key, is_async
-from plivo_anyio._server import Server, bound_address
+from plivo_anyio._routes import HttpHandler, Route, Routes, RoutesAnswer, check_path
+from plivo_anyio._server import Server
 from plivo_anyio._session import CallSession
+from plivo_anyio._site import Authorize, Site, Voice
+from plivo_anyio._stats import Counters, ServerStats
+from plivo_anyio._tls import check_context
 from plivo_anyio._tools import TypedTool, check_tool_options, name_of
-from plivo_core import ConfigError, Limits, Request, Timings
+from plivo_core import ConfigError, Limits, Timings
 
 __all__ = ["VoiceApp"]
 
 E = TypeVar("E")
 R = TypeVar("R")
 H = TypeVar("H", bound=AnyHandler)
+F = TypeVar("F", bound=HttpHandler)
+
+# Long enough for a caller to finish a sentence and hear the answer; not for every call to end.
+_DRAIN_TIMEOUT = 60.0
+_STALL_WARNING = 0.1  # a gap in the audio of this length is heard
 
 
 class VoiceApp:
     """A voice agent: register handlers, then :meth:`run` it or ``await`` :meth:`serve`.
 
     Handlers are ``async def handler(session, event)``, or plain ``def``: the sync handlers of a
-    call share one thread. ``limits`` and ``timings`` bound what a peer
-    can make us hold and wait for; ``authorize`` sees the upgrade request before the 101 and refuses
-    it (403) by returning False.
+    call share one thread. ``path`` is where calls arrive, compared exactly; without it, everywhere.
+    ``limits`` and ``timings`` bound what a peer can make us hold and wait for; ``authorize`` sees
+    the upgrade request before the 101 and refuses it (403) by returning False.
     """
 
     def __init__(
         self,
         *,
+        path: str | None = None,
         limits: Limits | None = None,
         timings: Timings | None = None,
-        authorize: Callable[[Request], Awaitable[bool]] | None = None,
+        authorize: Authorize | None = None,
     ) -> None:
+        self._path = None if path is None else check_path(path, "path")
+        self._own_bounds = (limits, timings)
         self._limits = limits or Limits()
         self._timings = timings or Timings()
         if authorize is not None and not is_async(authorize):
@@ -48,6 +63,10 @@ class VoiceApp:
         self._authorize = authorize
         self._registry = Registry()
         self._typed_tools: dict[str, TypedTool] = {}
+        self._routes = Routes()
+        self._mounted: list[VoiceApp] = []
+        self._counters = Counters()
+        self._servers: set[Server] = set()
 
     # -- registration --------------------------------------------------------------------------
 
@@ -146,67 +165,229 @@ class VoiceApp:
         self._registry.set_handler_error(handler)
         return handler
 
+    def http(
+        self, path: str, *, methods: Sequence[str] = ("GET",), replace: bool = False
+    ) -> Callable[[F], F]:
+        """Answer plain HTTP requests: ``async def handler(request)``, or a sync function.
+
+        It returns a Response, text, bytes or None (204). ``path`` is compared exactly with the path
+        as sent: percent-encoded, a trailing slash is another path. HEAD is answered from GET. A
+        handler that raises gives 500, one that takes over ``Timings.handler`` 504. Sync handlers
+        run in threads of their own.
+        """
+        check_path(path, "path of a route")
+
+        def register(handler: F) -> F:
+            self._routes.add(path, methods, handler, replace=replace)
+            return handler
+
+        return register
+
+    def mount(self, other: VoiceApp) -> None:
+        """Serve another app beside this one, on the path that ``other`` was made with.
+
+        Its handlers, ``authorize`` and routes come along. Limits and timings are this app's: a
+        connection is bounded before its path is known; an ``other`` with different ones is a
+        ConfigError, and so are two apps of one path.
+        """
+        for name, theirs, ours in zip(
+            ("limits", "timings"), other._own_bounds, (self._limits, self._timings), strict=True
+        ):
+            if theirs is not None and theirs != ours:
+                raise ConfigError(
+                    f"the mounted app has {name} of its own",
+                    hint=f"give {name} to the app that is served; they hold for all of its port",
+                )
+        if self in other._apps():
+            raise ConfigError("an app was mounted on itself", hint="mount another VoiceApp")
+        self._mounted.append(other)
+        try:
+            self._voices()
+        except ConfigError:
+            self._mounted.pop()
+            raise
+
     # -- serving -------------------------------------------------------------------------------
 
     async def serve(
         self,
-        host: str = "0.0.0.0",
-        port: int = 9000,
+        host: str | None = None,
+        port: int | None = None,
         *,
+        ssl: ssl_module.SSLContext | None = None,
+        uds: str | os.PathLike[str] | None = None,
+        sock: socket.socket | Sequence[socket.socket] | None = None,
+        reuse_port: bool = False,
+        drain_timeout: float = _DRAIN_TIMEOUT,
+        health: str | None = None,
+        stats: str | None = None,
+        stall_warning: float | None = None,
         task_status: TaskStatus[tuple[str, int]] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled, inside any task group; calls in progress then get Close 1001.
+        """Serve inside any task group until cancelled, or until a :meth:`drain` is over.
 
-        ``await tg.start(app.serve, host, 0)`` gives the (host, port) it listens on.
+        Cancelled, calls in progress get Close 1001. Listens on ``host`` and ``port`` (0.0.0.0 and
+        9000), or on a UNIX socket ``uds``, or on ``sock``, bound already, which it closes at the
+        end. ``health`` and ``stats`` are paths, ``stall_warning`` and ``drain_timeout`` seconds.
+        ``await tg.start(app.serve, host, 0)`` gives the (host, port) it listens on. Raises
+        ConfigError for options that contradict each other, OSError where it cannot listen.
         """
-        await self._serve(await self._listen(host, port), task_status=task_status)
+        where = Where(host=host, port=port, uds=uds, sock=sock, reuse_port=reuse_port)
+        server = self._server(ssl, drain_timeout, health, stats, stall_warning)
+        listeners = await where.open(self._limits.backlog)
+        await self._serve(server, listeners, task_status=task_status)
 
-    def run(self, host: str = "0.0.0.0", port: int = 9000, *, backend: str = "asyncio") -> None:
-        """Serve in this thread until SIGINT or SIGTERM. ``backend`` is "asyncio" or "trio"."""
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        backend: str = "asyncio",
+        ssl: ssl_module.SSLContext | None = None,
+        uds: str | os.PathLike[str] | None = None,
+        sock: socket.socket | Sequence[socket.socket] | None = None,
+        reuse_port: bool = False,
+        drain_timeout: float = _DRAIN_TIMEOUT,
+        health: str | None = None,
+        stats: str | None = None,
+        stall_warning: float | None = _STALL_WARNING,
+    ) -> None:
+        """Serve in this thread until SIGINT or SIGTERM; then drain. A second signal ends at once.
+
+        ``backend`` is "asyncio" or "trio"; the other options are those of :meth:`serve`.
+        """
         if backend not in ("asyncio", "trio"):
             raise ConfigError(f"backend is {backend!r}", hint="use 'asyncio' or 'trio'")
         configure_from_environment()
-        anyio.run(self._run, host, port, backend=backend)
+        where = Where(host=host, port=port, uds=uds, sock=sock, reuse_port=reuse_port)
+        make = functools.partial(self._server, ssl, drain_timeout, health, stats, stall_warning)
+        anyio.run(self._run, where, make, backend=backend)
 
-    async def _listen(self, host: str, port: int) -> MultiListener[SocketStream]:
-        return await anyio.create_tcp_listener(
-            local_host=host, local_port=port, backlog=self._limits.backlog
+    def drain(self) -> None:
+        """End gently: new requests get 503, and serve() returns when the last call has ended.
+
+        What is not over after ``drain_timeout`` gets Close 1001. For the event loop's thread.
+        """
+        for server in self._servers:
+            server.drain()
+
+    @property
+    def stats(self) -> ServerStats:
+        """What this app has served by itself, mounted apps included: a snapshot."""
+        return self._counters.snapshot()
+
+    def _server(
+        self,
+        tls: ssl_module.SSLContext | None,
+        drain_timeout: float,
+        health: str | None,
+        stats: str | None,
+        stall_warning: float | None,
+    ) -> Server:
+        if tls is not None:
+            check_context(tls)
+        if not drain_timeout >= 0:
+            raise ConfigError(
+                f"drain_timeout is {drain_timeout!r}", hint="give seconds; 0 cuts calls at once"
+            )
+        if stall_warning is not None and not stall_warning > 0:
+            raise ConfigError(
+                f"stall_warning is {stall_warning!r}", hint="give seconds, or None for no warning"
+            )
+        return Server(
+            self._site(health, stats),
+            limits=self._limits,
+            timings=self._timings,
+            tls=tls,
+            drain_timeout=drain_timeout,
+            stall_warning=stall_warning,
         )
+
+    def _site(self, health: str | None = None, stats: str | None = None) -> Site:
+        routes = self._all_routes()
+        for name, path in (("health", health), ("stats", stats)):
+            if path is not None and check_path(path, name) in routes:
+                raise ConfigError(
+                    f"{name} is {path!r}, which is a route of app.http, too",
+                    hint="give it a path of its own",
+                )
+        if health is not None and health == stats:
+            raise ConfigError(
+                f"health and stats are both {health!r}", hint="give each a path of its own"
+            )
+        answers = RoutesAnswer(routes, timeout=self._timings.handler, counters=self._counters)
+        return Site(
+            self._voices(),
+            answers,
+            timings=self._timings,
+            counters=self._counters,
+            health=health,
+            stats=stats,
+        )
+
+    def _apps(self) -> list[VoiceApp]:
+        """This app and those mounted, on it or on one another."""
+        return [self, *(inner for app in self._mounted for inner in app._apps())]
+
+    def _voices(self) -> dict[str | None, Voice]:
+        voices: dict[str | None, Voice] = {}
+        for app in self._apps():
+            if app._path in voices:
+                raise ConfigError(
+                    f"two apps serve {'every path' if app._path is None else repr(app._path)}",
+                    hint="give each a path of its own: VoiceApp(path='/support')",
+                )
+            voices[app._path] = Voice(app._registry, app._authorize)
+        return voices
+
+    def _all_routes(self) -> dict[str, dict[str, Route]]:
+        routes: dict[str, dict[str, Route]] = {}
+        for app in self._apps():
+            for path, methods in app._routes.by_path.items():
+                present = routes.setdefault(path, {})
+                if twice := sorted(present.keys() & methods):
+                    raise ConfigError(
+                        f"two apps have a route {twice[0]} {path}",
+                        hint="leave one of them out, or give it another path",
+                    )
+                present.update(methods)
+        return routes
 
     async def _serve(
         self,
-        bound: MultiListener[SocketStream],
+        server: Server,
+        listeners: Sequence[Listener],
         *,
         task_status: TaskStatus[tuple[str, int]] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        server = Server(
-            self._registry, limits=self._limits, timings=self._timings, authorize=self._allowed
-        )
-        listeners = cast("Sequence[SocketListener]", bound.listeners)
-        async with bound, anyio.create_task_group() as tasks:
+        def started() -> None:
             for listener in listeners:
-                tasks.start_soon(server.accept, listener, tasks)
-            address = bound_address(listeners[0])
-            logger.info("listening on %s port %d", *address)
-            task_status.started(address)
+                logger.info("listening on %s port %d", *listener.address)
+            task_status.started(listeners[0].address)
 
-    async def _run(self, host: str, port: int) -> None:
-        bound = await self._listen(host, port)  # outside the group, which would wrap its OSError
-        async with anyio.create_task_group() as tasks:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                tasks.start_soon(self._serve, bound)
-                async for number in signals:
-                    logger.info("%s: closing", signal.Signals(number).name)
-                    tasks.cancel_scope.cancel()
-                    break
-
-    async def _allowed(self, request: Request) -> bool:
-        if self._authorize is None:
-            return True
+        self._servers.add(server)
         try:
-            return await self._authorize(request)
-        except BaseException as error:
-            if (told := stopped(error)) is None:
-                raise
-            logger.error("authorize failed; the upgrade is refused", exc_info=told)
-            return False
+            await server.serve(listeners, started)
+        finally:
+            self._servers.discard(server)
+
+    async def _run(self, where: Where, make: Callable[[], Server]) -> None:
+        server = make()
+        # Outside the group, which would wrap its OSError.
+        listeners = await where.open(self._limits.backlog)
+        async with anyio.create_task_group() as tasks:
+
+            async def serve() -> None:
+                await self._serve(server, listeners)
+                tasks.cancel_scope.cancel()  # the drain is over
+
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                tasks.start_soon(serve)
+                async for number in signals:
+                    name = signal.Signals(number).name
+                    if server.draining:
+                        logger.info("%s: closing", name)
+                        tasks.cancel_scope.cancel()
+                        break
+                    logger.info("%s: draining", name)
+                    server.drain()

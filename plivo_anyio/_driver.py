@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
 from plivo_anyio._lanes import Lanes
-from plivo_anyio._registry import Registry
 from plivo_anyio._session import CallSession
+from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_anyio._waits import Waiters
 from plivo_core import (
@@ -26,16 +26,15 @@ from plivo_core import (
     Ended,
     Limits,
     PlivoError,
-    Request,
     RequestReceived,
     Response,
     ServerConnection,
+    SessionClosedError,
     Timings,
 )
 
-__all__ = ["Authorize", "Driver"]
+__all__ = ["Driver"]
 
-Authorize = Callable[[Request], Awaitable[bool]]
 Pending = Callable[[], Awaitable[None]]
 
 
@@ -50,24 +49,23 @@ class Driver:
         self,
         transport: Transport,
         *,
-        registry: Registry,
+        site: Site,
         limits: Limits,
         timings: Timings,
-        authorize: Authorize,
+        accepted_at: float,
         on_request: Callable[[], None],
         backend: Backend,
         refusal: Response | None = None,
     ) -> None:
         self._transport = transport
         self._refusal = refusal  # the answer, whatever the request may be
-        self._registry = registry
-        self._authorize = authorize
+        self._site = site
         self._on_request = on_request
         self.backend = backend
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
-        self.conn = ServerConnection(now=self.clock(), limits=limits, timings=timings)
+        self.conn = ServerConnection(now=accepted_at, limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
         self._background: Background | None = None
@@ -78,7 +76,6 @@ class Driver:
         self._timer: anyio.CancelScope | None = None
         self._armed = float("inf")
         self._at_eof = False
-        self._all_sent = False
         self._ended: Ended | None = None
         self._failure: BaseException | None = None
         self._farewell = (1001, "server shutting down")
@@ -173,10 +170,7 @@ class Driver:
 
     def pull(self) -> bytes:
         with self.lock:
-            data = self.conn.data_to_send()
-            if data:
-                self._all_sent = False
-            return data
+            return self.conn.data_to_send()
 
     def writable(self) -> None:
         with self.lock:
@@ -184,12 +178,10 @@ class Driver:
             self._rearm_now()
 
     def all_sent(self) -> None:
-        if not self._all_sent:
-            self._all_sent = True
-            if self._ended is not None:
-                self.post(self._main.unpark)
-            elif self.conn.session.closing is not None:
-                self.post(self._rearm_now)  # a Close that went out is waited for
+        if self._ended is not None:
+            self._main.unpark()
+        elif self.conn.session.closing is not None:
+            self._rearm_now()  # a Close that went out is waited for
 
     def send_failed(self) -> None:
         with self.lock:
@@ -229,7 +221,11 @@ class Driver:
                     self._session.ended = self._ended
                     self.waiters.end()
                     self.background.end()
-                    await self.lanes.disconnect()
+                    try:
+                        await self.lanes.disconnect()
+                    finally:
+                        self._site.counters.abandoned_handlers += self.lanes.abandoned_handlers
+                        self._site.ended(self._session)
 
     def _refuse(self, answer: Response) -> None:
         with self.lock:
@@ -310,30 +306,24 @@ class Driver:
 
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
-        request, conn = event.request, self.conn
-        if not event.upgrade:
-            answer = Response(
-                status=426,
-                headers=(("upgrade", "websocket"), ("content-type", "text/plain")),
-                body=b"this address speaks WebSocket\n",
-            )
-            conn.respond(answer, now=self.clock())
-            return
-        allowed = False
-        with anyio.move_on_after(conn.timings.handshake):
-            allowed = await self._authorize(request)
-        now = self.clock()
-        if not allowed:
-            conn.reject(403, now=now)
-            return
-        conn.accept(now=now)
-        self._session = CallSession(self, request)
-        self._lanes = Lanes(self, self._session, self._registry)
+        conn = self.conn
+        verdict = await self._site.answer(event)
+        try:
+            with self.lock:
+                if isinstance(verdict, Response):
+                    conn.respond(verdict, now=self.clock())
+                    return
+                conn.accept(verdict.headers, now=self.clock())
+        except SessionClosedError:
+            return  # the peer was faster; its end is an event of its own
+        self._session = CallSession(self, event.request)
+        self._lanes = Lanes(self, self._session, verdict.registry)
         self._background = Background(
             self.tasks,
             functools.partial(self._lanes.report, None),
             grace=conn.timings.end_grace,
         )
+        self._site.began(self._session)
         self._lanes.start()
 
     # -- the end -------------------------------------------------------------------------------
@@ -352,7 +342,7 @@ class Driver:
 
     @property
     def _is_flushed(self) -> bool:
-        return self._all_sent and self._transport.blocked_since is None
+        return self.conn.should_close_transport and self._transport.blocked_since is None
 
     async def _close_transport(self) -> None:
         """Half-close, let the peer finish for ``linger`` seconds, close: no RST eats our Close."""

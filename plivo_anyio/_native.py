@@ -16,18 +16,7 @@ from anyio.abc import TaskGroup
 from plivo_anyio._backend import Backend, Parker
 from plivo_anyio._transport import Receiver, TransportLost
 
-__all__ = ["NativeTransport", "accept_socket"]
-
-
-async def accept_socket(listener: socket.socket) -> socket.socket:
-    """The next connection of a listening, non-blocking socket."""
-    loop = asyncio.get_running_loop()
-    try:
-        accepted, _ = await loop.sock_accept(listener)
-    except asyncio.CancelledError:
-        loop.remove_reader(listener)  # 3.10 leaves it there
-        raise
-    return accepted
+__all__ = ["NativeTransport"]
 
 
 class NativeTransport(asyncio.BufferedProtocol):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import ByteStream
 
-from plivo_anyio._transport import ByteIO, TransportLost
+from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
 from plivo_core.platform import PlatformCall, PlatformEvent
 
@@ -46,7 +46,7 @@ class _Caller:
         on_received: Callable[[Command | InvalidMessage], None],
     ) -> None:
         self._call = call
-        self._transport = ByteIO(stream)
+        self._transport = StreamIO(stream)
         self._on_sent = on_sent
         self._on_received = on_received
         self._conn = ClientConnection(

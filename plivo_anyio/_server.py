@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
+from collections.abc import Callable, Sequence
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import SocketStream, TaskGroup
 
 from plivo_anyio._backend import current_backend
 from plivo_anyio._barrier import stopped
-from plivo_anyio._driver import Authorize, Driver
+from plivo_anyio._driver import Driver
+from plivo_anyio._listening import Listener
 from plivo_anyio._logging import logger
-from plivo_anyio._native import NativeTransport, accept_socket
-from plivo_anyio._registry import Registry
+from plivo_anyio._native import NativeTransport
+from plivo_anyio._site import Site
 from plivo_anyio._sockets import SocketTransport
-from plivo_anyio._transport import Transport
+from plivo_anyio._stall import StallWatch
+from plivo_anyio._tls import TLSTransport
+from plivo_anyio._transport import StreamIO, StreamTransport, Transport, TransportLost
 from plivo_core import Limits, Response, Timings
 
 __all__ = ["Server"]
@@ -26,97 +31,219 @@ _BROKEN_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 
 
 class Server:
-    """Serves one registry of handlers on any number of listeners."""
+    """Serves one site on any number of listeners, once."""
 
     def __init__(
-        self, registry: Registry, *, limits: Limits, timings: Timings, authorize: Authorize
+        self,
+        site: Site,
+        *,
+        limits: Limits,
+        timings: Timings,
+        tls: ssl.SSLContext | None = None,
+        drain_timeout: float,
+        stall_warning: float | None = None,
     ) -> None:
-        self._registry = registry
+        self._site = site
         self._limits = limits
         self._timings = timings
-        self._authorize = authorize
+        self._tls = tls
+        self._drain_timeout = drain_timeout
+        self._stall_warning = stall_warning
         self._backend = current_backend()
         # Shared: what is in it is read before the next connection fills it.
         self._buffer = memoryview(bytearray(limits.read_size))
+        self._accepted: set[socket.socket] = set()  # whose tasks have not begun
+        self._drain_asked = anyio.Event()
+        self._changed = anyio.Event()
+        self._closed = False
         self.connections = 0
         self.half_open = 0
 
-    async def accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
-        """Accept until cancelled; running out of file descriptors is a pause, not an end."""
-        accept = self._accept_native if self._backend.name == "asyncio" else self._accept
+    @property
+    def draining(self) -> bool:
+        """Whether drain() was called."""
+        return self._site.draining
+
+    def drain(self) -> None:
+        """Refuse what is new and let serve() return when what is under way is over. Idempotent."""
+        if not self._site.draining:
+            self._site.draining = True
+            self._site.counters.draining += 1
+            self._drain_asked.set()
+
+    async def serve(self, listeners: Sequence[Listener], started: Callable[[], None]) -> None:
+        """Serve until cancelled (calls get Close 1001) or drained. Closes the listeners."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                for listener in listeners:
+                    tasks.start_soon(self._accept, listener, tasks)
+                if self._stall_warning is not None:
+                    watch = StallWatch(self._stall_warning, self._site.counters)
+                    tasks.start_soon(watch.run)
+                started()
+                await self._drain_asked.wait()
+                await self._drain(listeners)
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close(listeners)
+            for connection in self._accepted:
+                connection.close()
+            if self._site.draining:
+                self._site.counters.draining -= 1
+
+    async def _drain(self, listeners: Sequence[Listener]) -> None:
+        """Until the last call ended, or the time is up. Meanwhile the site answers 503."""
+        with anyio.move_on_after(self._drain_timeout) as patience:
+            await self._site.wait_idle()
+        if patience.cancelled_caught:
+            left = self._site.counters.snapshot().calls
+            logger.warning("%s s are over: %d calls are cut", self._drain_timeout, left)
+            return
+        # A balancer that has not noticed yet goes on asking, so an end of the asking cannot be
+        # waited for: stop listening, and let the last answers leave.
+        await self._close(listeners)
+        with anyio.move_on_after(self._timings.linger * 2):
+            while self.connections > self.half_open:
+                self._changed = anyio.Event()
+                await self._changed.wait()
+
+    async def _close(self, listeners: Sequence[Listener]) -> None:
+        self._closed = True
+        for listener in listeners:
+            await listener.aclose()
+
+    # -- connections ---------------------------------------------------------------------------
+
+    async def _accept(self, listener: Listener, tasks: TaskGroup) -> None:
+        """Accept until closed; running out of file descriptors is a pause, not an end."""
         while True:
             try:
-                transport = await accept(listener)
-            except (OSError, anyio.BrokenResourceError) as error:
-                cause = error if isinstance(error, OSError) else error.__cause__  # on trio
-                if not isinstance(cause, OSError) or cause.errno in _BROKEN_LISTENER:
+                connection = await listener.accept()
+            except anyio.ClosedResourceError:
+                if self._closed:
+                    return
+                raise
+            except OSError as error:
+                if error.errno in _BROKEN_LISTENER:
                     raise
-                logger.error("cannot accept: %s", cause)
+                logger.error("cannot accept: %s", error)
                 await anyio.sleep(0.1)
                 continue
-            tasks.start_soon(self._serve, transport)
+            self._accepted.add(connection)
+            tasks.start_soon(self._serve, connection)
 
-    async def _accept(self, listener: SocketListener) -> Transport:
-        stream = await listener.accept()
-        self._keep_little_unsent(stream.extra(SocketAttribute.raw_socket))
-        return SocketTransport(stream, read_size=self._limits.read_size)
-
-    async def _accept_native(self, listener: SocketListener) -> Transport:
-        accepted = await accept_socket(listener.extra(SocketAttribute.raw_socket))
-        self._keep_little_unsent(accepted)
-        return await NativeTransport.connect(accepted, self._buffer, self._backend)
-
-    def _keep_little_unsent(self, accepted: socket.socket) -> None:
+    def _keep_little_unsent(self, connection: socket.socket) -> None:
         """Stop the kernel from hoarding minutes of audio, which no clearAudio could overtake."""
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            try:
-                accepted.setsockopt(
-                    socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._limits.transport_buffer
-                )
-            except OSError:
-                pass  # the peer has gone already, or it is no TCP
+        bound = self._limits.transport_buffer
+        try:
+            if connection.family not in (socket.AF_INET, socket.AF_INET6):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bound)
+            elif hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, bound)
+        except OSError:
+            pass  # the peer has gone already
 
-    async def _serve(self, transport: Transport) -> None:
-        refusal: Response | None = None
+    async def _serve(self, connection: socket.socket) -> None:
+        """One connection, from accept to its end. Lets out nothing but cancellation."""
+        self._accepted.discard(connection)
+        accepted_at = self._backend.clock()
+        counters = self._site.counters
         if (
             self.connections >= self._limits.max_connections
             or self.half_open >= self._limits.max_half_open
         ):
+            counters.refused += 1
             logger.warning("refused a connection: %d are open", self.connections)
+            # Over TLS no word without a handshake, which is the dearest part of a connection.
+            if self._tls is not None:
+                connection.close()
+                return
             refusal = Response(status=503, body=b"too many calls\n")
-        half_open = refusal is None
+            await self._drive(connection, accepted_at, lambda: None, refusal)
+            return
+        half_open = True
 
         def request_received() -> None:
             nonlocal half_open
             if half_open:
                 half_open = False
                 self.half_open -= 1
+                counters.half_open -= 1
 
-        if refusal is None:
-            self.connections += 1
-            self.half_open += 1
+        self.connections += 1
+        self.half_open += 1
+        counters.connections += 1
+        counters.half_open += 1
         try:
-            await Driver(
-                transport,
-                registry=self._registry,
-                limits=self._limits,
-                timings=self._timings,
-                authorize=self._authorize,
-                on_request=request_received,
-                backend=self._backend,
-                refusal=refusal,
-            ).run()
+            await self._drive(connection, accepted_at, request_received)
+        finally:
+            self.connections -= 1
+            counters.connections -= 1
+            request_received()
+            self._changed.set()
+
+    async def _drive(
+        self,
+        connection: socket.socket,
+        accepted_at: float,
+        on_request: Callable[[], None],
+        refusal: Response | None = None,
+    ) -> None:
+        try:
+            try:
+                transport = await self._transport(connection, accepted_at)
+            except BaseException:
+                connection.close()
+                raise
+            if transport is not None:
+                await Driver(
+                    transport,
+                    backend=self._backend,
+                    site=self._site,
+                    limits=self._limits,
+                    timings=self._timings,
+                    accepted_at=accepted_at,
+                    on_request=on_request,
+                    refusal=refusal,
+                ).run()
         except BaseException as error:
             if (told := stopped(error)) is None:
                 raise
             logger.error("a connection failed", exc_info=told)
+
+    async def _transport(self, connection: socket.socket, accepted_at: float) -> Transport | None:
+        """The transport to speak HTTP on; None: there is none, and why was told."""
+        self._keep_little_unsent(connection)
+        if self._tls is not None:
+            return await self._secured(connection, self._tls, accepted_at)
+        if self._backend.name == "asyncio":
+            return await NativeTransport.connect(connection, self._buffer, self._backend)
+        return SocketTransport(connection, self._backend, read_size=self._limits.read_size)
+
+    async def _secured(
+        self, connection: socket.socket, context: ssl.SSLContext, accepted_at: float
+    ) -> Transport | None:
+        failure: object = "it took too long"
+        transport: Transport | None = None
+        raw = StreamIO(await SocketStream.from_socket(connection))
+        try:
+            # What the handshake leaves of this time is for the request's head.
+            with anyio.CancelScope(deadline=accepted_at + self._timings.handshake):
+                encrypted = TLSTransport(raw, context)
+                try:
+                    await encrypted.handshake()
+                    transport = StreamTransport(
+                        encrypted, self._backend, read_size=self._limits.read_size
+                    )
+                except (ssl.SSLError, TransportLost) as error:
+                    failure = error.__cause__ or error
         finally:
-            if refusal is None:
-                self.connections -= 1
-                request_received()
-
-
-def bound_address(listener: SocketListener) -> tuple[str, int]:
-    """Host and port a listener is bound to."""
-    address = listener.extra(SocketAttribute.local_address)
-    return str(address[0]), int(address[1])
+            if transport is None:
+                with anyio.CancelScope(shield=True):
+                    await raw.aclose()
+        if transport is None:
+            self._site.counters.failed_handshakes += 1
+            # The peer's doing, and any port scanner's: nothing that an operator must act on.
+            logger.info("a TLS handshake failed: %s", failure)
+        return transport

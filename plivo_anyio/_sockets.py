@@ -11,21 +11,21 @@ import socket
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from anyio.abc import TaskGroup
 
-from plivo_anyio._backend import Parker, current_backend
+from plivo_anyio._backend import Backend, Parker
 from plivo_anyio._transport import Receiver, TransportLost
 
 __all__ = ["SocketTransport"]
 
 
 class SocketTransport:
-    """A TCP or UNIX stream of anyio whose socket is non-blocking, as trio's are."""
+    """A connected, non-blocking TCP or UNIX socket, whose owner it becomes."""
 
-    def __init__(self, stream: SocketStream, *, read_size: int) -> None:
-        backend = current_backend()
-        self._stream = stream
-        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
+    def __init__(self, sock: socket.socket, backend: Backend, *, read_size: int) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
         self._read_size = read_size
         self._clock = backend.clock
         self._to_read: Parker = backend.parker()
@@ -71,12 +71,14 @@ class SocketTransport:
 
     async def send_eof(self) -> None:
         try:
-            await self._stream.send_eof()
+            self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the peer was faster; there is nobody left to tell
 
     async def aclose(self) -> None:
-        await anyio.aclose_forcefully(self._stream)
+        if self._socket.fileno() >= 0:
+            anyio.notify_closing(self._socket)
+            self._socket.close()
 
     def _try(self, data: bytes) -> int | None:
         """How much the kernel took; None: the connection is broken."""

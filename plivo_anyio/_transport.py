@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from plivo_anyio._backend import current_backend
+from plivo_anyio._backend import Backend
 
-__all__ = ["ByteIO", "Receiver", "StreamTransport", "Transport", "TransportLost"]
+__all__ = ["ByteIO", "Receiver", "StreamIO", "StreamTransport", "Transport", "TransportLost"]
 
 
 class TransportLost(Exception):  # noqa: N818 - not an error of ours: news about the peer
@@ -35,7 +35,7 @@ class Receiver(Protocol):
         ...
 
     def pull(self) -> Any:
-        """The next piece to send; falsy: nothing for now. From any thread."""
+        """The next piece to send; falsy: nothing for now."""
         ...
 
     def writable(self) -> None:
@@ -43,7 +43,7 @@ class Receiver(Protocol):
         ...
 
     def all_sent(self) -> None:
-        """Everything pulled so far has left this process. From any thread."""
+        """Everything pulled so far has left this process."""
         ...
 
     def send_failed(self) -> None:
@@ -88,8 +88,28 @@ class Transport(Protocol):
         ...
 
 
-class ByteIO:
-    """An :class:`anyio.abc.ByteStream` without its exceptions."""
+class ByteIO(Protocol):
+    """Bytes in and out, by awaiting. Every method may be cancelled."""
+
+    async def receive(self, max_bytes: int) -> bytes:
+        """At least one byte, or ``b""`` at the end (a reset is an end too)."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Return when more can be taken. Raises TransportLost."""
+        ...
+
+    async def send_eof(self) -> None:
+        """Half-close; harmless where that cannot be."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close at once, without waiting for the peer."""
+        ...
+
+
+class StreamIO:
+    """An :class:`anyio.abc.ByteStream` as a ByteIO."""
 
     __slots__ = ("_stream",)
 
@@ -97,14 +117,12 @@ class ByteIO:
         self._stream = stream
 
     async def receive(self, max_bytes: int) -> bytes:
-        """At least one byte, or ``b""`` at the end."""
         try:
             return await self._stream.receive(max_bytes)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return b""
 
     async def send(self, data: bytes) -> None:
-        """Return when the stream can take more. Raises TransportLost."""
         try:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
@@ -121,12 +139,11 @@ class ByteIO:
 
 
 class StreamTransport:
-    """One task reads, one writes; for any byte stream (or what has the methods of ByteIO)."""
+    """One task reads, one writes: the way that serves whatever there is."""
 
-    def __init__(self, stream: ByteIO, *, read_size: int) -> None:
+    def __init__(self, stream: ByteIO, backend: Backend, *, read_size: int) -> None:
         self._stream = stream
         self._read_size = read_size
-        backend = current_backend()
         self._clock = backend.clock
         self._to_write = backend.parker()
         self._to_read = backend.parker()

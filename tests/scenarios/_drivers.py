@@ -1,4 +1,4 @@
-"""Four drivers of the one core, each served from a thread of its own: one `react` for all of them.
+"""The drivers of the one core, each served from a thread of its own: one `react` for all of them.
 
 A :class:`Server` records what the application saw, per call, so that a test can wait for it.
 """
@@ -6,6 +6,7 @@ A :class:`Server` records what the application saw, per call, so that a test can
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from examples import embed_asyncio_protocol, embed_selectors
 from plivo_anyio import CallSession, VoiceApp
 from plivo_core import Ended, Event, Limits, SessionClosedError, SessionCommands, Timings
 from plivo_core.events import Dtmf, StreamMedia, ToolCall
-from tests.scenarios._peer import PATIENCE
+from tests.adapter._tls import server_context
+from tests.scenarios._peer import PATIENCE, TLS
 
 __all__ = ["DRIVERS", "Call", "React", "Server", "agent", "run_server"]
 
@@ -113,9 +115,9 @@ class Server:
 Driver = Callable[[Server, Limits, Timings], AbstractContextManager[None]]
 
 
-def _anyio(backend: str) -> Driver:
+def _anyio(backend: str, *, tls: bool = False) -> Driver:
     @contextmanager
-    def serve(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
+    def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
         app = VoiceApp(limits=limits, timings=timings)
 
         @app.on_event
@@ -132,12 +134,16 @@ def _anyio(backend: str) -> Driver:
             server.failed(error)
 
         with start_blocking_portal(backend=backend) as portal:
-            serving, (_, server.port) = portal.start_task(app.serve, "127.0.0.1", 0)
+            serve = functools.partial(app.serve, ssl=server_context() if tls else None)
+            serving, (_, server.port) = portal.start_task(serve, "127.0.0.1", 0)
+            if tls:
+                TLS.add(server.port)
             yield
+            TLS.discard(server.port)
             assert not serving.done(), "the server died"
             serving.cancel()
 
-    return serve
+    return run
 
 
 @contextmanager
@@ -182,6 +188,8 @@ def _asyncio_protocol(server: Server, limits: Limits, timings: Timings) -> Itera
 DRIVERS: dict[str, Driver] = {
     "anyio-asyncio": _anyio("asyncio"),
     "anyio-trio": _anyio("trio"),
+    "anyio-asyncio-tls": _anyio("asyncio", tls=True),
+    "anyio-trio-tls": _anyio("trio", tls=True),
     "selectors": _selectors,
     "asyncio-protocol": _asyncio_protocol,
 }

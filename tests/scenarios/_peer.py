@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import termios
@@ -18,9 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.adapter._tls import client_context
+
 PATIENCE = 10.0  # seconds that anything may take before it counts as a hang
+
+TLS = set[int]()  # ports where a server of this process speaks it
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -74,7 +80,9 @@ def payload_of(message: str | bytes) -> str:
 def a_call(port: int, target: str = "/") -> Iterator[ClientConnection]:
     """A call by an independent WebSocket implementation (its offer of deflate included)."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-    with connect(f"ws://127.0.0.1:{port}{target}", sock=sock, close_timeout=PATIENCE) as client:
+    url = f"{'wss' if port in TLS else 'ws'}://127.0.0.1:{port}{target}"
+    context = client_context(for_threads=True) if port in TLS else None
+    with connect(url, sock=sock, ssl=context, close_timeout=PATIENCE) as client:
         yield client
 
 
@@ -165,6 +173,8 @@ class Peer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if port in TLS:
+            self.sock = client_context().wrap_socket(self.sock, server_hostname="127.0.0.1")
         self.received = bytearray()
 
     def __enter__(self) -> Peer:
@@ -180,6 +190,12 @@ class Peer:
         """One segment per byte (Nagle is off)."""
         for i in range(len(data)):
             self.sock.sendall(data[i : i + 1])
+
+    def half_close(self) -> None:
+        """End our direction only. Skips over TLS, where Python's client cannot go on reading."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            pytest.skip("ssl.SSLSocket cannot half-close")
+        self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Tear the connection down: the server's next read or write fails with ECONNRESET."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -233,7 +232,7 @@ def test_random_bytes_instead_of_a_head(serve: Serve) -> None:
         for seed in range(40):
             with Peer(server.port) as peer:
                 peer.send(_garbage(seed))
-                peer.sock.shutdown(socket.SHUT_WR)
+                peer.half_close()
                 answer = peer.swallow()
             assert answer == b"" or answer.startswith(
                 (b"HTTP/1.1 4", b"HTTP/1.1 5", b"HTTP/1.1 101")
@@ -252,6 +251,6 @@ def test_random_bytes_instead_of_frames(serve: Serve) -> None:
                     frame(opcode, dice.randbytes(dice.randrange(130)), rsv=dice.choice([0, 2]))
                 )
                 peer.send(dice.randbytes(dice.choice([0, 3, 300, 20_000])))
-                peer.sock.shutdown(socket.SHUT_WR)
+                peer.half_close()
                 peer.swallow()
         server.wait(lambda: len(server.calls) == 41 and all(c.endings for c in server.calls[1:]))

@@ -421,7 +421,7 @@ def test_the_peer_half_closes(serve: Serve) -> None:
         peer.upgrade()
         peer.send(frame(TEXT, dtmf("5")))
         peer.read_frame()
-        peer.sock.shutdown(socket.SHUT_WR)
+        peer.half_close()
         peer.expect_end()
         assert told(server.ended()) == BROKE_OFF
 
@@ -431,7 +431,7 @@ def test_the_peer_half_closes_in_the_middle_of_a_head(serve: Serve) -> None:
     server = serve()
     with Peer(server.port) as peer:
         peer.send(upgrade_head()[:40])
-        peer.sock.shutdown(socket.SHUT_WR)
+        peer.half_close()
         peer.expect_end()
     assert_no_call(server)
 

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from typing_extensions import assert_type
 
-from plivo_anyio import CallSession, VoiceApp
+from plivo_anyio import CallSession, ServerStats, VoiceApp
 from plivo_core import (
     ClientConnection,
     Ended,
     Event,
     InvalidMessage,
+    Request,
     RequestReceived,
     ServerConnection,
     UnknownEvent,
@@ -60,6 +61,26 @@ assert_type(by_class, Callable[[CallSession, Dtmf], Coroutine[Any, Any, None]])
 @app.on(StreamMedia)  # type: ignore[arg-type]
 async def wrong_event(session: CallSession, event: Dtmf) -> None:
     """A handler of another event's class is refused by the type checker."""
+
+
+@app.http("/page", methods=("GET", "POST"))
+async def page(request: Request) -> str:
+    return request.path
+
+
+@app.http("/sync")
+def sync_page(request: Request) -> bytes | None:
+    return None
+
+
+@app.http("/wrong")  # type: ignore[type-var]
+async def wrong_page(request: Request) -> int:
+    """A handler that returns what no answer can be made of is refused by the type checker."""
+    return 7
+
+
+assert_type(app.stats, ServerStats)
+app.mount(VoiceApp(path="/other"))
 
 
 def embed(conn: ServerConnection, data: bytes, now: float) -> None:
