@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import ssl as ssl_module
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -15,6 +15,7 @@ from anyio.abc import TaskStatus
 
 from plivo_anyio._listening import Listener, Where
 from plivo_anyio._logging import configure_from_environment, logger
+from plivo_anyio._registration import WebhookRegistration
 from plivo_anyio._registry import AnyHandler, Registry, class_key, is_async
 from plivo_anyio._routes import HttpHandler, Route, Routes, RoutesAnswer, check_path
 from plivo_anyio._server import Server
@@ -23,7 +24,10 @@ from plivo_anyio._site import Authorize, Site, Voice
 from plivo_anyio._stats import Counters, ServerStats
 from plivo_anyio._tls import check_context
 from plivo_anyio._tools import TypedTool, check_tool_options, name_of
+from plivo_anyio._upgrades import UpgradeChecks, warn_if_open
+from plivo_anyio._webhooks import Webhooks
 from plivo_core import ConfigError, Limits, Timings
+from plivo_core.webhooks import ReplayGuard, WebhookVerifier
 
 __all__ = ["VoiceApp"]
 
@@ -37,13 +41,17 @@ _DRAIN_TIMEOUT = 60.0
 _STALL_WARNING = 0.1  # a gap in the audio of this length is heard
 
 
-class VoiceApp:
+class VoiceApp(WebhookRegistration):
     """A voice agent: register handlers, then :meth:`run` it or ``await`` :meth:`serve`.
 
     Handlers are ``async def handler(session, event)``, or plain ``def``: the sync handlers of a
     call share one thread. ``path`` is where calls arrive, compared exactly; without it, everywhere.
     ``limits`` and ``timings`` bound what a peer can make us hold and wait for; ``authorize`` sees
-    the upgrade request before the 101 and refuses it (403) by returning False.
+    the upgrade request before the 101 and refuses it (403) by returning False. An upgrade with an
+    ``Origin``, a browser's, is refused unless that is one of ``allowed_origins``.
+
+    ``webhooks`` verifies the requests of :meth:`webhook`, by default with PLIVO_AUTH_TOKEN and
+    PLIVO_PUBLIC_URL; ``replay_guard`` remembers their nonces, by default in this process.
     """
 
     def __init__(
@@ -53,6 +61,9 @@ class VoiceApp:
         limits: Limits | None = None,
         timings: Timings | None = None,
         authorize: Authorize | None = None,
+        allowed_origins: Collection[str] = (),
+        webhooks: WebhookVerifier | None = None,
+        replay_guard: ReplayGuard | None = None,
     ) -> None:
         self._path = None if path is None else check_path(path, "path")
         self._own_bounds = (limits, timings)
@@ -60,7 +71,8 @@ class VoiceApp:
         self._timings = timings or Timings()
         if authorize is not None and not is_async(authorize):
             raise ConfigError("authorize is not async", hint="write it as 'async def'")
-        self._authorize = authorize
+        self._webhooks = Webhooks(webhooks, replay_guard, self._limits)
+        self._upgrades = UpgradeChecks(authorize, allowed_origins, self._webhooks)
         self._registry = Registry()
         self._typed_tools: dict[str, TypedTool] = {}
         self._routes = Routes()
@@ -304,6 +316,9 @@ class VoiceApp:
         )
 
     def _site(self, health: str | None = None, stats: str | None = None) -> Site:
+        for app in self._apps():
+            app._webhooks.start()
+            app._upgrades.start()
         routes = self._all_routes()
         for name, path in (("health", health), ("stats", stats)):
             if path is not None and check_path(path, name) in routes:
@@ -337,7 +352,7 @@ class VoiceApp:
                     f"two apps serve {'every path' if app._path is None else repr(app._path)}",
                     hint="give each a path of its own: VoiceApp(path='/support')",
                 )
-            voices[app._path] = Voice(app._registry, app._authorize)
+            voices[app._path] = Voice(app._registry, app._upgrades.admit)
         return voices
 
     def _all_routes(self) -> dict[str, dict[str, Route]]:
@@ -363,6 +378,10 @@ class VoiceApp:
         def started() -> None:
             for listener in listeners:
                 logger.info("listening on %s port %d", *listener.address)
+            warn_if_open(
+                ((app._path, app._upgrades) for app in self._apps()),
+                [listener.address[0] for listener in listeners],
+            )
             task_status.started(listeners[0].address)
 
         self._servers.add(server)

@@ -56,8 +56,10 @@ class Driver:
         on_request: Callable[[], None],
         backend: Backend,
         refusal: Response | None = None,
+        peer: str | None = None,
     ) -> None:
         self._transport = transport
+        self._peer = peer
         self._refusal = refusal  # the answer, whatever the request may be
         self._site = site
         self._on_request = on_request
@@ -307,7 +309,7 @@ class Driver:
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
         conn = self.conn
-        verdict = await self._site.answer(event)
+        verdict = await self._site.answer(event, self._peer)
         try:
             with self.lock:
                 if isinstance(verdict, Response):

@@ -6,6 +6,7 @@ run in threads of anyio's, at most ``_THREADS`` at once per server.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import threading
@@ -22,10 +23,25 @@ from plivo_anyio._stats import Counters
 from plivo_core import ConfigError, Request, Response, ServerConnection
 from plivo_core.errors import mask_path
 
-__all__ = ["Answer", "HttpHandler", "Routes", "RoutesAnswer", "check_path", "plain", "show_path"]
+__all__ = [
+    "Answer",
+    "CallHandler",
+    "Gate",
+    "HttpHandler",
+    "Route",
+    "Routes",
+    "RoutesAnswer",
+    "check_path",
+    "check_response",
+    "plain",
+    "show_path",
+]
 
 Answer: TypeAlias = "Response | str | bytes | None"
 HttpHandler: TypeAlias = "Callable[[Request], Awaitable[Answer] | Answer]"
+CallHandler: TypeAlias = "Callable[[object], Awaitable[object]]"
+Gate: TypeAlias = "Callable[[Request, str | None, CallHandler], Awaitable[object]]"
+"""Decides, by the request and the peer's address, whether and with what the handler is called."""
 
 _THREADS = 40  # anyio's own default for a process; each costs a stack
 # Threads whose handler was given up and still runs. Beyond it sync routes answer 503: a peer that
@@ -37,8 +53,9 @@ _PATH = re.compile(r"/[!-\"$->@-\[\]-~]*")  # visible ASCII without # and ? and 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    handler: HttpHandler
+    handler: Callable[[Any], object]
     in_thread: bool
+    gate: Gate | None = None
 
 
 class Routes:
@@ -48,7 +65,13 @@ class Routes:
         self.by_path: dict[str, dict[str, Route]] = {}
 
     def add(
-        self, path: str, methods: Sequence[str], handler: HttpHandler, *, replace: bool
+        self,
+        path: str,
+        methods: Sequence[str],
+        handler: Callable[[Any], object],
+        *,
+        replace: bool,
+        gate: Gate | None = None,
     ) -> None:
         if isinstance(methods, str) or not methods:
             raise ConfigError(
@@ -57,7 +80,7 @@ class Routes:
             )
         call = getattr(handler, "__call__", handler)  # noqa: B004 - a bound async __call__ counts
         is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-        route = Route(handler, in_thread=not is_async)
+        route = Route(handler, in_thread=not is_async, gate=gate)
         present = self.by_path.get(path, {})
         for method in methods:
             if not _TOKEN.fullmatch(method) or method != method.upper():
@@ -89,23 +112,30 @@ class RoutesAnswer:
         self._abandoned = 0  # threads, now; the total is the counters' business
         self._lock = threading.Lock()
 
-    async def answer(self, request: Request) -> Response | None:
+    async def answer(self, request: Request, peer: str | None = None) -> Response | None:
         """The answer to a request; None: there is no such path."""
         methods = self._by_path.get(request.path)
         if methods is None:
             return None
+        get = methods.get("GET")
+        if get is not None and get.gate is None:
+            methods = {"HEAD": get, **methods}  # the core leaves the body out
         route = methods.get(request.method)
-        if route is None and request.method == "HEAD":
-            route = methods.get("GET")  # the core leaves the body out
         if route is None:
-            allowed = {*methods, "HEAD"} if "GET" in methods else methods
-            return plain(405, "method not allowed", ("allow", ", ".join(sorted(allowed))))
+            return plain(405, "method not allowed", ("allow", ", ".join(sorted(methods))))
         answer = plain(504, "the handler took too long")
         try:
             with anyio.move_on_after(self._timeout) as scope:
-                answer = _response(await self._run(route, request))
-                _check(answer)
+                call = functools.partial(self._call, route)
+                if route.gate is None:
+                    answer = _response(await call(request))
+                else:
+                    answer = _response(await route.gate(request, peer, call))
+                check_response(answer)
         except BaseException as error:
+            if isinstance(error, _TooManyHang):
+                logger.error("the route %s: too many threads hang", show_path(request))
+                return plain(503, "busy")
             if (told := stopped(error)) is None:
                 raise
             logger.error("the route %s failed", show_path(request), exc_info=told)
@@ -114,15 +144,14 @@ class RoutesAnswer:
             logger.error("the route %s took over %s s", show_path(request), self._timeout)
         return answer
 
-    async def _run(self, route: Route, request: Request) -> object:
+    async def _call(self, route: Route, argument: object) -> object:
         if not route.in_thread:
-            return await cast("Awaitable[object]", route.handler(request))
+            return await cast("Awaitable[object]", route.handler(argument))
         if self._abandoned >= _MAX_ABANDONED:
-            logger.error("the route %s: too many threads hang", show_path(request))
-            return plain(503, "busy")
+            raise _TooManyHang
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(_THREADS)
-        run = _InThread(route.handler, request, self)
+        run = _InThread(route.handler, argument, self)
         try:
             return await anyio.to_thread.run_sync(
                 run, abandon_on_cancel=True, limiter=self._limiter
@@ -140,12 +169,18 @@ class RoutesAnswer:
             self._abandoned -= 1
 
 
+class _TooManyHang(Exception):  # noqa: N818 - a state of ours, told at once
+    """No thread is left for a sync handler."""
+
+
 class _InThread:
     """One run of a sync handler, which may outlive the request that asked for it."""
 
-    def __init__(self, handler: HttpHandler, request: Request, routes: RoutesAnswer) -> None:
+    def __init__(
+        self, handler: Callable[[Any], object], argument: object, routes: RoutesAnswer
+    ) -> None:
         self._handler = handler
-        self._request = request
+        self._argument = argument
         self._routes = routes
         self._lock = threading.Lock()
         self._running = False
@@ -158,7 +193,7 @@ class _InThread:
                 return None  # nobody waits any more
             self._running = True
         try:
-            return self._handler(self._request)
+            return self._handler(self._argument)
         finally:
             with self._lock:
                 self._running = False
@@ -212,7 +247,7 @@ def _response(answer: object) -> Response:
     raise TypeError(f"it returned {type(answer).__name__}; expected Response, str, bytes or None")
 
 
-def _check(answer: Response) -> None:
+def check_response(answer: Response) -> None:
     """Raise for what HTTP cannot carry, here, where there is still another answer to give."""
     probe = ServerConnection(now=0.0)
     probe.reject(answer.status, headers=answer.headers, body=answer.body, now=0.0)

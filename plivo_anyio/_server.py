@@ -190,6 +190,7 @@ class Server:
         on_request: Callable[[], None],
         refusal: Response | None = None,
     ) -> None:
+        peer = _address_of(connection)
         try:
             try:
                 transport = await self._transport(connection, accepted_at)
@@ -206,6 +207,7 @@ class Server:
                     accepted_at=accepted_at,
                     on_request=on_request,
                     refusal=refusal,
+                    peer=peer,
                 ).run()
         except BaseException as error:
             if (told := stopped(error)) is None:
@@ -247,3 +249,13 @@ class Server:
             # The peer's doing, and any port scanner's: nothing that an operator must act on.
             logger.info("a TLS handshake failed: %s", failure)
         return transport
+
+
+def _address_of(connection: socket.socket) -> str | None:
+    """The address of the peer; None: it has none (a UNIX socket), or has gone already."""
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        return str(connection.getpeername()[0])
+    except OSError:
+        return None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Accept", "Authorize", "Site", "Voice"]
 
 Authorize = Callable[[Request], Awaitable[bool]]
+Admit = Callable[[Request, "str | None"], Awaitable[bool]]
+"""Whether to answer 101 to this upgrade, from the peer of that address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Voice:
     """One voice app as a site sees it."""
 
     registry: Registry
-    authorize: Authorize | None
+    admit: Admit
 
 
 class Site:
@@ -71,16 +73,19 @@ class Site:
         self._unfinished = 0  # requests being answered, and calls
         self._idle: anyio.Event | None = None
 
-    async def answer(self, event: RequestReceived) -> Response | Accept:
-        """What to do with a request. Raises nothing but cancellation; takes a bounded time."""
+    async def answer(self, event: RequestReceived, peer: str | None = None) -> Response | Accept:
+        """What to do with a request. Raises nothing but cancellation; takes a bounded time.
+
+        ``peer`` is the address at the other end of the socket, if it has one.
+        """
         request = event.request
         if event.upgrade:
-            verdict = await self._counted(self._answer_upgrade, request)
+            verdict = await self._counted(self._answer_upgrade, request, peer)
             if isinstance(verdict, Response):
                 self.counters.refused += 1
             return verdict
         self.counters.requests += 1
-        return await self._counted(self._answer_plain, request)
+        return await self._counted(self._answer_plain, request, peer)
 
     def began(self, session: CallSession) -> None:
         """A call was accepted. Every driver says so, and, once, when the call has :meth:`ended`."""
@@ -101,11 +106,14 @@ class Site:
     # -- inside --------------------------------------------------------------------------------
 
     async def _counted(
-        self, answer: Callable[[Request], Awaitable[Response | Accept]], request: Request
+        self,
+        answer: Callable[[Request, str | None], Awaitable[Response | Accept]],
+        request: Request,
+        peer: str | None,
     ) -> Response | Accept:
         self._unfinished += 1
         try:
-            return await answer(request)
+            return await answer(request, peer)
         finally:
             self._finished()
 
@@ -114,7 +122,7 @@ class Site:
         if not self._unfinished and self._idle is not None:
             self._idle.set()
 
-    async def _answer_upgrade(self, request: Request) -> Response | Accept:
+    async def _answer_upgrade(self, request: Request, peer: str | None) -> Response | Accept:
         if (refusal := self._refusal()) is not None:
             return refusal
         voice = self._voices.get(request.path) or self._voices.get(None)
@@ -122,19 +130,19 @@ class Site:
             return plain(404, "no voice app serves this path")
         allowed = False
         with anyio.move_on_after(self._timings.handshake):
-            allowed = await _allows(voice.authorize, request)
+            allowed = await _allows(voice.admit, request, peer)
         if not allowed:
             return Response(status=403)
         # A drain may have begun while authorize ran.
         return self._refusal() or Accept(registry=voice.registry)
 
-    async def _answer_plain(self, request: Request) -> Response:
+    async def _answer_plain(self, request: Request, peer: str | None) -> Response:
         path = request.path
         if path in (self._health, self._stats):
             return self._report(request)
         if (refusal := self._refusal()) is not None:
             return refusal
-        answer = await self._routes.answer(request)
+        answer = await self._routes.answer(request, peer)
         if answer is not None:
             return answer
         if path in self._voices or None in self._voices:
@@ -158,11 +166,9 @@ class Site:
         return plain(503, "shutting down") if self.draining else None
 
 
-async def _allows(authorize: Authorize | None, request: Request) -> bool:
-    if authorize is None:
-        return True
+async def _allows(admit: Admit, request: Request, peer: str | None) -> bool:
     try:
-        return await authorize(request)
+        return await admit(request, peer)
     except BaseException as error:
         if (told := stopped(error)) is None:
             raise

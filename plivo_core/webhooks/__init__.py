@@ -1,8 +1,9 @@
 """Webhooks, pure: which requests are Plivo's, what they say, and what to answer.
 
 :class:`WebhookVerifier` first, :class:`ReplayGuard` behind it; :func:`parse_callback` types what a
-verified request carries, :class:`AnswerXml` is what a call is told to do. :class:`StreamTokens`
-guard the WebSocket URL. Nothing here sends, waits, reads a clock or fetches a URL.
+verified request carries, :class:`AnswerXml` is what a call is told to do. :class:`WebhookEndpoint`
+is all of them in their order. :class:`StreamTokens` guard the WebSocket URL. Nothing here sends,
+waits, reads a clock or fetches a URL.
 """
 
 from plivo_core.webhooks._callback import Callback, CallbackParameters
@@ -22,12 +23,23 @@ from plivo_core.webhooks._callbacks import (
     parse_callback,
 )
 from plivo_core.webhooks._dial import Dial, Number, User
+from plivo_core.webhooks._endpoint import (
+    Settled,
+    WebhookAnswer,
+    WebhookEndpoint,
+    answer_webhook,
+)
 from plivo_core.webhooks._explanation import Difference, Explanation
 from plivo_core.webhooks._fetch import (
     FetchOptions,
     Repeatable,
     split_fetch_options,
     with_fetch_options,
+)
+from plivo_core.webhooks._frameworks import (
+    request_from_asgi,
+    request_from_lambda,
+    request_from_wsgi,
 )
 from plivo_core.webhooks._params import Params
 from plivo_core.webhooks._reading import HeaderPairs
@@ -42,7 +54,13 @@ from plivo_core.webhooks._store import MemoryStore, Store
 from plivo_core.webhooks._stream import Stream
 from plivo_core.webhooks._tokens import StreamToken, StreamTokens
 from plivo_core.webhooks._verbs import GetDigits, Hangup, Play, Record, Redirect, Speak, Wait
-from plivo_core.webhooks._verifier import Verified, VerifiedScheme, WebhookVerifier, refusal
+from plivo_core.webhooks._verifier import (
+    Verified,
+    VerifiedScheme,
+    WebhookVerifier,
+    check_origin,
+    refusal,
+)
 from plivo_core.webhooks._xml import MAX_ANSWER_XML, XML_CONTENT_TYPE, AnswerXml, Element, Verb
 
 __all__ = [
@@ -81,6 +99,7 @@ __all__ = [
     "Repeatable",
     "ReplayGuard",
     "RingCallback",
+    "Settled",
     "Speak",
     "Store",
     "Stream",
@@ -93,9 +112,16 @@ __all__ = [
     "VerifiedScheme",
     "VoiceCallback",
     "Wait",
+    "WebhookAnswer",
+    "WebhookEndpoint",
     "WebhookVerifier",
+    "answer_webhook",
+    "check_origin",
     "parse_callback",
     "refusal",
+    "request_from_asgi",
+    "request_from_lambda",
+    "request_from_wsgi",
     "sign_v2",
     "sign_v3",
     "split_fetch_options",

@@ -71,6 +71,11 @@ class ReplayGuard:
         self.max_answer = max_answer
         self._store: Store = MemoryStore(capacity) if store is None else store
 
+    @property
+    def store(self) -> Store:
+        """Where the nonces are."""
+        return self._store
+
     def begin(self, hook: Verified, *, wall_now: float) -> Outcome:
         """What to do with ``hook``. ``wall_now`` is Unix seconds.
 

@@ -12,6 +12,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
+from urllib.parse import quote
 
 from plivo_core.errors import ConfigError, StreamTokenError
 from plivo_core.webhooks._signatures import decode_pairs
@@ -72,6 +73,23 @@ class StreamTokens:
         expiry = min(max(int(wall_now + self.ttl), 0), _LAST)
         head = identity + expiry.to_bytes(_EXPIRY, "big")
         return urlsafe_b64encode(head + _tag(self._secrets[0], head, bound_to)).decode()
+
+    def mint_url(
+        self, url: str, *, wall_now: float, bound_to: str = "", parameter: str = "token"
+    ) -> str:
+        """``url``, of a WebSocket, with a new token in its query; what :meth:`check_target` reads.
+
+        Raises ConfigError for a URL that has the parameter already, or a fragment.
+        """
+        try:
+            present = {name for name, _ in decode_pairs(url.partition("?")[2])}
+        except ValueError:
+            raise ConfigError("the URL's query does not decode as UTF-8") from None
+        if "#" in url or parameter in present:
+            raise ConfigError(f"the URL has a fragment, or a parameter {parameter!r} already")
+        mark = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+        name = quote(parameter, safe="")
+        return f"{url}{mark}{name}={self.mint(wall_now=wall_now, bound_to=bound_to)}"
 
     def check(self, token: str | None, *, wall_now: float, bound_to: str = "") -> StreamToken:
         """Accept ``token`` and spend it. ``wall_now`` is Unix seconds.

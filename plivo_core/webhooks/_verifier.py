@@ -7,7 +7,7 @@ the business of :class:`~plivo_core.webhooks.ReplayGuard`, behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, TypeAlias
@@ -31,7 +31,7 @@ from plivo_core.webhooks._signatures import matches
 from plivo_core.webhooks._texts import members_of, signed_texts, urls_of
 from plivo_core.wire import Response
 
-__all__ = ["Verified", "VerifiedScheme", "WebhookVerifier", "refusal"]
+__all__ = ["Verified", "VerifiedScheme", "WebhookVerifier", "check_origin", "refusal"]
 
 VerifiedScheme: TypeAlias = Literal["v3", "ma-v3", "v2", "ma-v2", "unsigned"]
 """What vouches for a request: the account's own V3 signature, the main account's, the same of V2
@@ -124,6 +124,11 @@ class WebhookVerifier:
             f"{len(known.tokens)} tokens, {len(known.main_tokens)} main tokens>"
         )
 
+    @property
+    def limits(self) -> Limits:
+        """What bounds the requests that are read."""
+        return self._settings.limits
+
     def verify(
         self,
         *,
@@ -194,13 +199,7 @@ class WebhookVerifier:
         :meth:`verify`.
         """
         head = self._head("GET", target, headers, peer, ("GET",))
-        for origin in head.headers.get("origin", ()):
-            if origin not in allowed_origins:
-                raise MalformedSignature(
-                    "the upgrade has an Origin: a browser sent it, not Plivo",
-                    reason="origin",
-                    hint="allowed_origins= admits the origins of your own pages",
-                )
+        _check_origins(head.headers.get("origin", ()), allowed_origins)
         return self._verified(head, b"", _UPGRADE_SCHEMES, json=False, unsigned=False)
 
     def explain(
@@ -298,6 +297,26 @@ class WebhookVerifier:
         raise SignatureMismatch(
             "no signature matches the request", reason="mismatch", hint="explain() says why"
         )
+
+
+def check_origin(headers: Iterable[tuple[str, str]], allowed_origins: Collection[str]) -> None:
+    """Refuse a WebSocket upgrade that comes from a browser, with or without a verifier.
+
+    Plivo sends no ``Origin``. Raises :class:`MalformedSignature` (``origin``) unless every one in
+    ``headers`` is in ``allowed_origins``.
+    """
+    _check_origins([value for name, value in headers if name.lower() == "origin"], allowed_origins)
+
+
+def _check_origins(origins: Iterable[str], allowed: Collection[str]) -> None:
+    known = (allowed,) if isinstance(allowed, str) else allowed  # `in` would find parts of a text
+    for origin in origins:
+        if origin not in known:
+            raise MalformedSignature(
+                "the upgrade has an Origin: a browser sent it, not Plivo",
+                reason="origin",
+                hint="allowed_origins= admits the origins of your own pages",
+            )
 
 
 def refusal(error: SignatureError) -> Response:
