@@ -36,7 +36,7 @@ _TIMINGS = Timings()
 
 
 class WebhookMiddleware:
-    """``app`` behind a verifier: every HTTP request that reaches it is Plivo's, and reaches it once.
+    """``app`` behind a verifier: what reaches it by HTTP is Plivo's, and reaches it once.
 
     The Verified hook is in ``scope["plivo.hook"]``. Other scopes (lifespan, websocket) pass as they
     are. ``verifier`` is by default made of PLIVO_AUTH_TOKEN and PLIVO_PUBLIC_URL; the other options

@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from plivo_anyio._logging import logger
 from plivo_anyio._routes import CallHandler, check_response, show_path
-from plivo_core import Limits, Request, Response, SignatureError
+from plivo_core import Limits, Request, Response, SignatureError, SignatureMismatch
 from plivo_core.webhooks import (
     Callback,
     CallbackKind,
@@ -147,7 +147,7 @@ async def finish(endpoint: WebhookEndpoint, hook: Verified, response: Response) 
     try:
         with anyio.CancelScope(shield=True):  # an open nonce would lock Plivo's repetition out
             await with_store(endpoint.replay_guard.store, end)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the store is the application's
         logger.exception("the answer to a webhook is sent, but could not be remembered")
 
 
@@ -175,12 +175,9 @@ def log_refusal(
 ) -> None:
     """Say why a request was refused; with ``endpoint``, which input differs."""
     logger.warning("refused %s with %d: %s", show_path(request), error.status, error)
-    if endpoint is not None:
+    if endpoint is not None and isinstance(error, SignatureMismatch):
         explanation = endpoint.explain(request, peer=peer)
-        if not explanation.certain:
-            logger.warning("perhaps: %s", explanation)
-        elif explanation.differences:
-            logger.warning("because: %s", explanation)
+        logger.warning("%s: %s", "because" if explanation.certain else "perhaps", explanation)
 
 
 async def with_store(store: Store, function: Callable[[], T]) -> T:

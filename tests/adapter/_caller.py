@@ -16,6 +16,7 @@ from anyio.abc import SocketStream
 from plivo_anyio import VoiceApp
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
 from plivo_core.events import AgentEvent, StreamEvent, UnknownEvent
+from plivo_core.wire import Headers
 
 PATIENCE = 10.0  # seconds: a hang is a failure
 
@@ -23,10 +24,14 @@ PATIENCE = 10.0  # seconds: a hang is a failure
 class Caller:
     """Sends events, receives commands; every wait is bounded."""
 
-    def __init__(self, stream: SocketStream, target: str) -> None:
+    def __init__(self, stream: SocketStream, target: str, headers: Headers = ()) -> None:
         self._stream = stream
         self._conn = ClientConnection(
-            host="test", target=target, random_bytes=secrets.token_bytes, now=anyio.current_time()
+            host="test",
+            target=target,
+            headers=headers,
+            random_bytes=secrets.token_bytes,
+            now=anyio.current_time(),
         )
 
     async def flush(self) -> None:
@@ -79,10 +84,12 @@ async def serving(app: VoiceApp) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def calling(port: int, *, target: str = "/", upgraded: bool = True) -> AsyncIterator[Caller]:
+async def calling(
+    port: int, *, target: str = "/", upgraded: bool = True, headers: Headers = ()
+) -> AsyncIterator[Caller]:
     """A call to the app on ``port``."""
     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        caller = Caller(stream, target)
+        caller = Caller(stream, target, headers)
         if upgraded:
             assert isinstance(await caller.receives(), Upgraded)
         yield caller
