@@ -148,3 +148,19 @@ def test_too_few_random_bytes_are_a_config_error() -> None:
 
 def test_the_repr_shows_no_key() -> None:
     assert "k3y" not in repr(some_tokens(KEY, NEW_KEY))
+
+
+@pytest.mark.parametrize("url", ["wss://a.example/call", "wss://a.example/call?x=1&", "wss://a/?"])
+def test_a_url_is_minted_and_its_target_checks(url: str) -> None:
+    tokens = some_tokens()
+    minted = tokens.mint_url(url, wall_now=NOW, bound_to="c-1", parameter="my token")
+    assert minted.startswith(url)
+    assert minted[len(url) :].lstrip("?&").startswith("my%20token=")
+    target = "/" + minted.split("/", 3)[3]
+    assert tokens.check_target(target, wall_now=NOW, bound_to="c-1", parameter="my token")
+
+
+@pytest.mark.parametrize("url", ["wss://a/?x=1&token=", "wss://a/#f", "wss://a/?%ff"])
+def test_a_url_that_cannot_carry_a_token_is_a_config_error(url: str) -> None:
+    with pytest.raises(ConfigError):
+        some_tokens().mint_url(url, wall_now=NOW)
