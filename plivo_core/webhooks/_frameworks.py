@@ -54,11 +54,11 @@ def request_from_wsgi(environ: Mapping[str, Any], body: bytes) -> Request:
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target:
         return Request(method=method, target=str(target), headers=tuple(headers), body=body)
-    # PEP 3333: bytes in the disguise of Latin-1 text.
+    # PEP 3333: bytes in the disguise of Latin-1 text. What is none cannot verify.
     path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
     return _request(
         method,
-        quote(path.encode("latin-1"), safe=_IN_PATH),
+        quote(path.encode("latin-1", "replace"), safe=_IN_PATH),
         str(environ.get("QUERY_STRING", "")),
         tuple(headers),
         body,

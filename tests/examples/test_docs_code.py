@@ -26,12 +26,21 @@ from websockets.sync.client import connect
 import plivo_core.platform
 import plivo_core.testing
 from plivo_anyio import CallSession, VoiceApp
+from plivo_anyio._registration import WebhookRegistration
 from plivo_core import ClientConnection, Ended, Limits, ServerConnection, Session, Timings
 from plivo_core.commands import Speak, ToolResult
 from plivo_core.events import ToolCall
 from plivo_core.platform import Expect, HangUp, PlatformCall, caller_presses, model_calls_tool
-from plivo_core.webhooks import FetchOptions, Number, User, Verb
+from plivo_core.webhooks import (
+    FetchOptions,
+    Number,
+    User,
+    Verb,
+    WebhookEndpoint,
+    WebhookVerifier,
+)
 from plivo_core.webhooks._callback import CALLBACKS
+from plivo_core.webhooks._explanation import _TEXTS as EXPLAINED
 from tests.examples.test_voice_examples import hold, served
 
 ROOT = Path(__file__).parents[2]
@@ -119,8 +128,8 @@ def number(text: str) -> float:
 
 
 def public(cls: type[object]) -> set[str]:
-    names = {name for name in vars(cls) if not name.startswith("_")}
-    return names | set(getattr(cls, "__annotations__", ()))
+    names = {*vars(cls), *getattr(cls, "__annotations__", ())}
+    return {name for name in names if not name.startswith("_")}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,10 @@ def public(cls: type[object]) -> set[str]:
         ("embedding", public(ServerConnection) | {"session", "request", "message_size"}),
         ("embedding", public(ClientConnection) | {"limits", "timings"}),
         ("voice-apps", public(VoiceApp) | public(CallSession)),
+        ("webhooks", public(WebhookRegistration) | public(WebhookEndpoint)),
+        ("webhooks", public(WebhookVerifier) | {"parts", "Settled", "Verified", "ReplayGuard"}),
+        ("webhooks", {"mint", "mint_url", "check", "check_target", "authorize", "SignatureError"}),
+        ("webhooks", {"request_from_asgi", "answer_webhook", "refusal", *EXPLAINED}),
         ("testing", set(plivo_core.testing.__all__) - {"CallMode"}),
         ("answer-xml", {cls.__name__ for cls in CALLBACKS.values()} | CALLBACKS.keys()),
         ("answer-xml", {cls.__name__ for cls in (*Verb.__subclasses__(), Number, User)}),

@@ -122,6 +122,13 @@ def test_an_application_below_a_script_name_sees_the_whole_path() -> None:
     assert verified(request_from_wsgi(environ, hook.body))
 
 
+def test_threat_19_a_path_that_is_no_bytes_does_not_verify() -> None:
+    for path in ("/voice\u20ac", "/voice\ud800", "https://hooks.example.com/voice"):
+        for odd in ({"PATH_INFO": path}, {"RAW_URI": path}):
+            with pytest.raises(SignatureError):
+                verified(request_from_wsgi({**wsgi(a_hook()), **odd}, a_hook().body))
+
+
 def test_an_event_without_the_raw_query_is_a_value_error() -> None:
     with pytest.raises(ValueError, match=r"payload format 2\.0"):
         request_from_lambda({"version": "1.0", "httpMethod": "POST"})
