@@ -25,7 +25,7 @@ from plivo_anyio._stats import Counters, ServerStats
 from plivo_anyio._tls import check_context
 from plivo_anyio._tools import TypedTool, check_tool_options, name_of
 from plivo_anyio._upgrades import UpgradeChecks, warn_if_open
-from plivo_anyio._webhooks import Webhooks
+from plivo_anyio._webhooks import Webhooks, start_gates
 from plivo_core import ConfigError, Limits, Timings
 from plivo_core.webhooks import ReplayGuard, WebhookVerifier
 
@@ -317,7 +317,7 @@ class VoiceApp(WebhookRegistration):
 
     def _site(self, health: str | None = None, stats: str | None = None) -> Site:
         for app in self._apps():
-            app._webhooks.start()
+            start_gates(app._routes)
             app._upgrades.start()
         routes = self._all_routes()
         for name, path in (("health", health), ("stats", stats)):

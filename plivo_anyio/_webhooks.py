@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from plivo_anyio._logging import logger
-from plivo_anyio._routes import CallHandler, check_response, show_path
+from plivo_anyio._routes import CallHandler, Routes, check_response, show_path
 from plivo_core import Limits, Request, Response, SignatureError, SignatureMismatch
 from plivo_core.webhooks import (
     Callback,
@@ -37,6 +37,7 @@ __all__ = [
     "begin",
     "finish",
     "log_refusal",
+    "start_gates",
     "verifier_from_environment",
     "with_store",
 ]
@@ -47,7 +48,7 @@ T = TypeVar("T")
 class Webhooks:
     """The webhooks of one app, and what they have in common.
 
-    Nothing is read from the environment before :meth:`start`: an app may be built without it.
+    Nothing is read from the environment before the app starts: it may be built without.
     """
 
     def __init__(
@@ -56,7 +57,6 @@ class Webhooks:
         self._given = verifier
         self._limits = limits
         self._replay_guard = ReplayGuard() if replay_guard is None else replay_guard
-        self._gates: list[WebhookGate] = []
 
     @functools.cached_property
     def verifier(self) -> WebhookVerifier:
@@ -86,34 +86,36 @@ class Webhooks:
 
         # With a stand-in at first, so that wrong options show where they are written.
         endpoint(verifier or WebhookVerifier("-", public_url="https://localhost"))
-        gate = WebhookGate(path, lambda: endpoint(verifier or self.verifier), explain=explain)
-        gate.unsigned = unsigned
-        self._gates.append(gate)
-        return gate
-
-    def start(self) -> None:
-        """Before the first request. Raises ConfigError where there is nothing to verify with."""
-        for gate in self._gates:
-            gate.start()
+        return WebhookGate(
+            path,
+            lambda: endpoint(verifier or self.verifier),
+            unsigned=unsigned,
+            explain=explain,
+        )
 
 
 class WebhookGate:
     """Stands before the handler of one route, as :data:`plivo_anyio._routes.Gate` asks."""
 
-    def __init__(self, path: str, make: Callable[[], WebhookEndpoint], *, explain: bool) -> None:
+    def __init__(
+        self, path: str, make: Callable[[], WebhookEndpoint], *, unsigned: bool, explain: bool
+    ) -> None:
         self._path = path
         self._make = make
+        self._unsigned = unsigned
         self._explain = explain
-        self.unsigned = False
 
     @functools.cached_property
     def _endpoint(self) -> WebhookEndpoint:
         return self._make()
 
     def start(self) -> None:
-        """Make the endpoint, and warn if anybody may call it."""
+        """Before the first request: make the endpoint, and warn if anybody may call it.
+
+        Raises ConfigError where there is nothing to verify with.
+        """
         _ = self._endpoint
-        if self.unsigned:
+        if self._unsigned:
             logger.warning("the webhook %s takes unsigned requests: anybody's", self._path)
 
     async def __call__(self, request: Request, peer: str | None, call: CallHandler) -> Response:
@@ -155,6 +157,14 @@ async def abandon(endpoint: WebhookEndpoint, hook: Verified) -> None:
     """No answer came of it."""
     with anyio.CancelScope(shield=True):
         await with_store(endpoint.replay_guard.store, functools.partial(endpoint.abandon, hook))
+
+
+def start_gates(routes: Routes) -> None:
+    """Before the first request. Raises ConfigError where there is nothing to verify with."""
+    gates = [route.gate for methods in routes.by_path.values() for route in methods.values()]
+    for gate in dict.fromkeys(gates):  # once, though it serves two methods
+        if isinstance(gate, WebhookGate):
+            gate.start()
 
 
 def verifier_from_environment(limits: Limits | None = None) -> WebhookVerifier:

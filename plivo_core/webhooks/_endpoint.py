@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from plivo_core.errors import ConfigError, SignatureError
-from plivo_core.webhooks._callback import Callback
+from plivo_core.webhooks._callback import Callback, CallbackParameters
 from plivo_core.webhooks._callbacks import CallbackKind, parse_callback
 from plivo_core.webhooks._explanation import Explanation
 from plivo_core.webhooks._replay import Answered, FirstSeen, ReplayGuard
@@ -67,7 +67,8 @@ class WebhookEndpoint:
         self._unsigned = unsigned
         self.methods = tuple(methods)
         self.replay_guard = ReplayGuard() if replay_guard is None else replay_guard
-        _parse((), kind)  # a kind that does not exist shows here
+        if kind is not None:
+            _parse((), kind)  # a kind that does not exist shows here
 
     def begin(
         self, request: Request, *, peer: str | None = None, wall_now: float
@@ -199,7 +200,10 @@ def answer_webhook(
     return response
 
 
-def _parse(params: Any, kind: CallbackKind | type[Callback] | None) -> Callback:
-    if kind is None or isinstance(kind, str):
-        return parse_callback(params, kind or "voice")
-    return kind.parse(params)
+def _parse(params: CallbackParameters, kind: CallbackKind | type[Callback]) -> Callback:
+    if isinstance(kind, str):
+        return parse_callback(params, kind)
+    given: object = kind
+    if not isinstance(given, type) or not issubclass(given, Callback):
+        raise ConfigError("kind must be a callback class, or the name of one")
+    return given.parse(params)

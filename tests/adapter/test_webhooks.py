@@ -185,13 +185,21 @@ async def test_an_unsigned_route_takes_anything_and_says_so_at_the_start(
 ) -> None:
     app, seen = an_app(), list[str]()
 
-    @app.webhook("/s3cret/hangup", HangupCallback, json=True, unsigned=True)
+    @app.webhook("/replaced", unsigned=True)
+    async def signed(hook: Verified) -> None: ...
+
+    app.webhook("/replaced", replace=True)(signed)
+
+    @app.webhook(
+        "/s3cret/hangup", HangupCallback, methods=("GET", "POST"), json=True, unsigned=True
+    )
     async def over(callback: HangupCallback) -> None:
         seen.append(callback.call_uuid)
 
     json = (("content-type", "application/json"),)
     async with serving(app) as port:
-        assert "the webhook /s3cret/hangup takes unsigned requests" in caplog.text
+        assert caplog.text.count("the webhook /s3cret/hangup takes unsigned requests") == 1
+        assert "/replaced" not in caplog.text
         for _ in range(2):  # no nonce, no replay
             answer = await ask(
                 port, "/s3cret/hangup", "POST", body=b'{"call_uuid":"c-1"}', headers=json
@@ -415,6 +423,8 @@ async def test_wrong_options_show_where_they_are_written() -> None:
     app = VoiceApp()
     for options, told in (
         ({"kind": "hang_up"}, "kind must be one of"),
+        ({"kind": Verified}, "kind must be"),
+        ({"kind": 7}, "kind must be"),
         ({"methods": "POST"}, "methods must be a list"),
         ({"methods": ("PUT",)}, "methods must be a list"),
         ({"methods": ()}, "methods must be a list"),

@@ -122,7 +122,8 @@ def test_methods_json_and_unsigned_are_the_routes() -> None:
 
 
 def test_options_that_no_endpoint_can_have_are_config_errors() -> None:
-    for options in ({"methods": "POST"}, {"methods": ()}, {"methods": ["PUT"]}, {"kind": "x"}):
+    kinds = ({"kind": "x"}, {"kind": 7}, {"kind": Verified})
+    for options in ({"methods": "POST"}, {"methods": ()}, {"methods": ["PUT"]}, *kinds):
         with pytest.raises(ConfigError):
             an_endpoint(**options)
 

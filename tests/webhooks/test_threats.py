@@ -1,14 +1,16 @@
-"""SECURITY.md 3, threat by threat: what the core does about each. The rest is the adapter's.
+"""SECURITY.md 3, threat by threat: what the core does about each.
 
-9 to 14, about the form of a request, are in test_threats_request.py; 15 (framing), 20 (answer XML)
-and 23 (no fetching) are held by the tests of the wire, of the XML encoder and by the contracts.
+9 to 14, about the form of a request, are in test_threats_request.py; what needs a socket is in
+tests/adapter/test_webhook_threats.py: 15 (framing) and 23 (no fetching) among them.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -349,3 +351,10 @@ def test_threat_24_a_header_given_twice_is_refused_in_any_case(name: str) -> Non
     status, reason = refused(twice)
     assert status == 403
     assert reason in ("signature_repeated", "nonce_repeated")
+
+
+def test_every_threat_of_the_table_has_a_test() -> None:
+    tests = Path(__file__).parents[1]
+    names = " ".join(path.read_text("utf-8") for path in tests.glob("*/test_*threats*.py"))
+    tested = re.findall(r"def test_threat_(\d\d)(?:_and_(\d\d))?", names)
+    assert {int(number) for pair in tested for number in pair if number} == set(range(1, 25))
