@@ -24,6 +24,7 @@ from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
     Ended,
+    Event,
     Limits,
     PlivoError,
     RequestReceived,
@@ -32,6 +33,7 @@ from plivo_core import (
     SessionClosedError,
     Timings,
 )
+from plivo_core.events import StreamMedia
 
 __all__ = ["Driver"]
 
@@ -272,28 +274,36 @@ class Driver:
         """Hand out events until there are no more, or until one must be waited for."""
         conn = self.conn
         while self._pending is None and (event := conn.next_event()) is not None:
-            if isinstance(event, RequestReceived):
-                self._wait_for(functools.partial(self._answer, event))
-            elif isinstance(event, Ended):
-                self._ended = event
-                if self._session is not None:
-                    self._session.ended = event
-                    self.waiters.end()
-                    self.background.end()
-                self._main.unpark()
-            else:
+            if type(event) is StreamMedia:  # nearly all of them, and nothing ends with one
                 if self.waiters:
                     self.waiters.observe(event)
-                error = self.lanes.put(event, conn.message_size)
-                if error is not None:
-                    self.fail(1008, "handlers too slow", error)
-                    self.tasks.start_soon(self.lanes.report, event, error)
-                elif conn.session.finishing:
-                    # The next pull ends the call; what its last handlers say must leave first.
-                    self._wait_for(self._settle)
-        if conn.wants_to_send or self._ended is not None:
+                self.lanes.put_media(event)
+            else:
+                self._take(event)
+        if self._ended is not None or conn.wants_to_send:
             self._transport.flush()
         self._rearm(now)
+
+    def _take(self, event: RequestReceived | Event) -> None:
+        if isinstance(event, RequestReceived):
+            self._wait_for(functools.partial(self._answer, event))
+        elif isinstance(event, Ended):
+            self._ended = event
+            if self._session is not None:
+                self._session.ended = event
+                self.waiters.end()
+                self.background.end()
+            self._main.unpark()
+        else:
+            if self.waiters:
+                self.waiters.observe(event)
+            error = self.lanes.put(event, self.conn.message_size)
+            if error is not None:
+                self.fail(1008, "handlers too slow", error)
+                self.tasks.start_soon(self.lanes.report, event, error)
+            elif self.conn.session.finishing:
+                # The next pull ends the call; what its last handlers say must leave first.
+                self._wait_for(self._settle)
 
     def _wait_for(self, pending: Pending) -> None:
         self._pending = pending
