@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
 from plivo_anyio._lanes import Lanes
+from plivo_anyio._logging import logger
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
@@ -95,6 +96,11 @@ class Driver:
         return self._background
 
     @property
+    def is_over(self) -> bool:
+        """Whether no task can be started any more."""
+        return self._tasks is None
+
+    @property
     def tasks(self) -> TaskGroup:
         assert self._tasks is not None
         return self._tasks
@@ -146,7 +152,11 @@ class Driver:
                 return
             posted, self._posted = self._posted, []
         for function in posted:
-            function()
+            try:
+                function()
+            except Exception:
+                # Nobody above but the loop, which would take the server down.
+                logger.exception("what a thread asked for failed")
 
     # -- what the transport tells --------------------------------------------------------------
 
@@ -216,6 +226,7 @@ class Driver:
             self._farewell = (1011, "internal error")
             raise
         finally:
+            self._tasks = None  # over: what a thread still reports goes to the log
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye()
                 await self._transport.aclose()
@@ -369,18 +380,20 @@ class Driver:
         if self._ended is not None or self._session is None:
             return
         now = self.clock()
-        self.conn.close(*self._farewell, now=now)
+        with self.lock:
+            self.conn.close(*self._farewell, now=now)
         if self._transport.blocked_since is None:  # else a frame was cut in two: no Close fits
             with anyio.move_on_after(1):
                 try:
-                    while data := self.conn.data_to_send():
+                    while data := self.pull():
                         await self._transport.send_last(data)
                 except TransportLost:
                     pass
-        self.conn.receive_eof(now=now)
-        while (event := self.conn.next_event()) is not None:
-            if isinstance(event, Ended):
-                self._ended = event
+        with self.lock:
+            self.conn.receive_eof(now=now)
+            while (event := self.conn.next_event()) is not None:
+                if isinstance(event, Ended):
+                    self._ended = event
 
     # -- timers --------------------------------------------------------------------------------
 

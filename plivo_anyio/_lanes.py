@@ -262,7 +262,10 @@ class Lanes:
             self._driver.post(functools.partial(self._report_soon, event, error))
 
     def _report_soon(self, event: Event, error: Exception) -> None:
-        self._driver.tasks.start_soon(self.report, event, error)
+        if self._driver.is_over:  # the handler of a call that could not wait for it any longer
+            self._log(event, error)
+        else:
+            self._driver.tasks.start_soon(self.report, event, error)
 
     def _thread_is_idle(self) -> None:
         if self._changed is not None:
@@ -340,9 +343,7 @@ class Lanes:
             return
         handler = self._registry.on_handler_error
         if handler is None:
-            logger.error(
-                "handler of %s failed", type(event).__name__, exc_info=error, extra=self._about()
-            )
+            self._log(event, error)
             return
         try:
             with anyio.fail_after(self._timings.handler):
@@ -351,6 +352,10 @@ class Lanes:
             if (told := stopped(failure)) is None:
                 raise
             logger.error("on_handler_error itself failed", exc_info=told, extra=self._about())
+
+    def _log(self, event: Event | None, error: Exception) -> None:
+        what = "on_connect, on_disconnect or a task" if event is None else type(event).__name__
+        logger.error("handler of %s failed", what, exc_info=error, extra=self._about())
 
     async def _report_late(self, event: HandledEvent | None, error: Exception) -> None:
         if isinstance(event, ToolCall):  # an ordered one
