@@ -154,7 +154,7 @@ class Driver:
         for function in posted:
             try:
                 function()
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # Nobody above but the loop, which would take the server down.
                 logger.exception("what a thread asked for failed")
 
