@@ -21,6 +21,7 @@ from plivo_anyio._logging import logger
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
+from plivo_anyio._turnstile import Turnstile
 from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
@@ -59,12 +60,14 @@ class Driver:
         on_request: Callable[[], None],
         backend: Backend,
         refusal: Response | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._transport = transport
         self._refusal = refusal  # the answer, whatever the request may be
         self._site = site
         self._on_request = on_request
         self.backend = backend
+        self.turnstile = turnstile  # for the thread of this call's handlers
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
