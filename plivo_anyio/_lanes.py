@@ -248,11 +248,13 @@ class Lanes:
                 error = not_sync(function, result) if inspect.isawaitable(result) else None
             except BaseException as raised:  # noqa: BLE001 - the barrier round a handler
                 error = as_exception(raised)
-            if error is not None:
+            # Of one that was left to itself the deadline was reported: once is enough.
+            if error is not None and self.thread.is_handling(event):
                 self._driver.post(functools.partial(self._report_soon, event, error))
 
     def _report_soon(self, event: Event, error: Exception) -> None:
-        self._driver.tasks.start_soon(self.report, event, error)
+        if not self._driver.start_soon(self.report, event, error):
+            self._log(event, error)  # the call ended on the way here
 
     def _thread_is_idle(self) -> None:
         if self._changed is not None:
@@ -325,14 +327,9 @@ class Lanes:
 
     async def report(self, event: Event | None, error: Exception) -> None:
         """Tell ``on_handler_error`` (or the log); what that lets out is only logged."""
-        if isinstance(error, SessionClosedError):
-            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
-            return
         handler = self._registry.on_handler_error
-        if handler is None:
-            logger.error(
-                "handler of %s failed", type(event).__name__, exc_info=error, extra=self._about()
-            )
+        if handler is None or isinstance(error, SessionClosedError):
+            self._log(event, error)
             return
         try:
             with anyio.fail_after(self._timings.handler):
@@ -341,6 +338,14 @@ class Lanes:
             if (told := stopped(failure)) is None:
                 raise
             logger.error("on_handler_error itself failed", exc_info=told, extra=self._about())
+
+    def _log(self, event: Event | None, error: Exception) -> None:
+        if isinstance(error, SessionClosedError):
+            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
+        else:
+            logger.error(
+                "handler of %s failed", type(event).__name__, exc_info=error, extra=self._about()
+            )
 
     async def _report_late(self, event: HandledEvent | None, error: Exception) -> None:
         if isinstance(event, ToolCall):  # an ordered one
@@ -382,6 +387,8 @@ class Lanes:
             self._media.queue.clear()
         if self._thread is not None:
             self._thread.end_media()
+        # Before the first look: the thread tells of its end only whom it finds waiting.
+        self._changed = anyio.Event()
         with anyio.move_on_after(self._timings.end_grace):
             while self._tools_running or self._media_is_running:
                 await self._wait_change()

@@ -8,7 +8,7 @@ know shorter ways for plain sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import anyio
@@ -52,6 +52,10 @@ class Receiver(Protocol):
 
     def post(self, function: Callable[[], object]) -> None:
         """Have the loop run ``function`` soon. From any thread."""
+        ...
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
+        """Start a task beside the driver's, unless those are over (False)."""
         ...
 
 

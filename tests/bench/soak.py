@@ -136,6 +136,7 @@ class Call(asyncio.Protocol):
         self.changed = asyncio.Event()
         self.closed = False  # by a Close of the server
         self.lost = False
+        self.finished = False  # our direction is
         self._data = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -170,11 +171,12 @@ class Call(asyncio.Protocol):
             at += head + size
             if opcode == 1 and b"playAudio" in payload:
                 self.echoed += 1
-            elif opcode == 9:
+            elif opcode == 9 and not self.finished:
                 self.transport.write(frame(10, bytes(payload)))
             elif opcode == 8:
                 self.closed = True
-                self.transport.write(CLOSE)
+                if not self.finished:
+                    self.transport.write(CLOSE)
         del data[:at]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -259,6 +261,7 @@ class Soak:
         if "half frame" in ending:
             call.transport.write(MEDIA[: self.random.randrange(1, len(MEDIA))])
         if "FIN" in ending:
+            call.finished = True
             call.transport.write_eof()
             if not await call.until("lost"):
                 self.problems.append("the server holds on to a call that ended")
@@ -328,6 +331,7 @@ def main() -> int:
             minute = min(60.0, seconds / 10)
             soak = Soak(port, options.seed, seconds)
             samples = asyncio.run(load(soak, options.calls, server.pid, minute / 60))
+            assert server.poll() is None, "the server died"
             after = state_of(port)
             patience = time.monotonic() + PATIENCE
             while after != before and time.monotonic() < patience:
