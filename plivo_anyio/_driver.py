@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -151,7 +151,7 @@ class Driver:
             except Exception as error:  # noqa: BLE001 - the loop, and other calls, go on
                 self._fail(error)
 
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
         """Start a task of the call. False: its tasks are over, nothing was started.
 
         For what a thread posted, or a callback of the loop found: the call may end on its way here.

@@ -8,7 +8,7 @@ know shorter ways for plain sockets.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import anyio
@@ -54,7 +54,7 @@ class Receiver(Protocol):
         """Have the loop run ``function`` soon. From any thread."""
         ...
 
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
         """Start a task beside the driver's, unless those are over (False)."""
         ...
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -106,7 +106,7 @@ class Driver:
     def post(self, function: Callable[[], object]) -> None:
         self._backend.call_soon(lambda: (function(), None)[1])
 
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
         self.tasks.start_soon(function, *args)
         return True
 

@@ -341,11 +341,14 @@ def main() -> int:
             server.terminate()
         exit_status = server.wait(PATIENCE)
 
-    second = mean_between(samples, minute, 2 * minute)
-    last = mean_between(samples, seconds - minute, seconds)
     problems = Counter(soak.problems)
+    by_minute = [
+        round(mean_between(samples, n * minute, (n + 1) * minute))
+        for n in range(round(seconds / minute))
+    ]
+    second, last = by_minute[1], by_minute[-1]
     if abs(last / second - 1) > options.tolerance:
-        problems[f"memory is not flat: {second:.0f} KiB, then {last:.0f}"] += 1
+        problems[f"memory is not flat: {second} KiB, then {last}"] += 1
     if after != before:
         problems[f"left behind: {after}, before: {before}"] += 1
     if exit_status:
@@ -358,8 +361,7 @@ def main() -> int:
         "endings": dict(soak.endings),
         "packets": soak.sent,
         "echoes": soak.echoed,
-        "second_minute_kib": round(second),
-        "last_minute_kib": round(last),
+        "kib_by_minute": by_minute,
         "ratio": round(last / second, 4),
         "state_after": after,
         "problems": dict(problems),
