@@ -11,6 +11,7 @@ import socket
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend, Parker
@@ -122,6 +123,8 @@ class SocketTransport:
                 if not data:
                     break
                 driver.received(data)
+                if len(data) == size:  # there may be more: let the handlers of these run first
+                    await anyio.lowlevel.checkpoint()
                 while not self._reading:
                     await self._to_read.park()
         except (anyio.ClosedResourceError, OSError, ValueError):

@@ -197,6 +197,28 @@ async def test_a_read_brings_no_more_than_the_read_size(kind: str) -> None:
         assert max(steps) <= READ_SIZE
 
 
+async def test_a_task_that_a_full_read_woke_runs_before_the_next(kind: str) -> None:
+    """Or a burst overflows the queue of a handler that is fast enough."""
+    async with connected(kind) as (driver, peer):
+        parker, order = current_backend().parker(), list[str]()
+
+        async def handle() -> None:
+            while True:
+                await parker.park()
+                order.append("handled")
+
+        def received() -> None:
+            order.append("read")
+            parker.unpark()
+
+        driver.tasks.start_soon(handle)
+        await anyio.wait_all_tasks_blocked()
+        driver.on_received = received
+        peer.sock.send(bytes(20 * READ_SIZE))
+        await driver.until(lambda: len(driver.data) == 20 * READ_SIZE)
+        assert "read read" not in " ".join(order)
+
+
 async def test_a_peer_that_stops_reading_blocks_and_one_that_reads_on_gets_all_in_order(
     kind: str,
 ) -> None:
