@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -17,7 +18,6 @@ from anyio.abc import TaskGroup
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
 from plivo_anyio._lanes import Lanes
-from plivo_anyio._logging import logger
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
@@ -84,6 +84,7 @@ class Driver:
         self._at_eof = False
         self._ended: Ended | None = None
         self._failure: BaseException | None = None
+        self._over = False  # the task group has ended, or is about to
         self._farewell = (1001, "server shutting down")
         self._waking = False  # a wake-up of the loop is on its way
         self._posted: list[Callable[[], object]] = []
@@ -97,11 +98,6 @@ class Driver:
     def background(self) -> Background:
         assert self._background is not None
         return self._background
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no task can be started any more."""
-        return self._tasks is None
 
     @property
     def tasks(self) -> TaskGroup:
@@ -157,9 +153,18 @@ class Driver:
         for function in posted:
             try:
                 function()
-            except Exception:  # noqa: BLE001
-                # Nobody above but the loop, which would take the server down.
-                logger.exception("what a thread asked for failed")
+            except Exception as error:  # noqa: BLE001 - the loop, and other calls, go on
+                self._fail(error)
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
+        """Start a task of the call. False: its tasks are over, nothing was started.
+
+        For what a thread posted, or a callback of the loop found: the call may end on its way here.
+        """
+        if self._tasks is None or self._over:
+            return False
+        self._tasks.start_soon(function, *args)
+        return True
 
     # -- what the transport tells --------------------------------------------------------------
 
@@ -224,12 +229,13 @@ class Driver:
                 if self._lanes is not None:
                     await self._lanes.finish()
                     await self.background.finish()
+                self._over = True
                 self._tasks.cancel_scope.cancel()
         except Exception:
             self._farewell = (1011, "internal error")
             raise
         finally:
-            self._tasks = None  # over: what a thread still reports goes to the log
+            self._over = True
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye()
                 await self._transport.aclose()
@@ -258,7 +264,8 @@ class Driver:
                 await self._pending()
                 self._resume()
                 continue
-            self._armed = self._due()
+            with self.lock:
+                self._armed = self._due()
             with anyio.CancelScope(deadline=self._armed) as self._timer:
                 await self._main.park()
             if self._timer.cancelled_caught:
@@ -314,7 +321,7 @@ class Driver:
             error = self.lanes.put(event, self.conn.message_size)
             if error is not None:
                 self.fail(1008, "handlers too slow", error)
-                self.tasks.start_soon(self.lanes.report, event, error)
+                self.start_soon(self.lanes.report, event, error)
             elif self.conn.session.finishing:
                 # The next pull ends the call; what its last handlers say must leave first.
                 self._wait_for(self._settle)
@@ -382,6 +389,7 @@ class Driver:
         """Cut off in mid-call (a shutdown): one attempt at a Close frame, 1 s at most."""
         if self._ended is not None or self._session is None:
             return
+        self._transport.pause_reading()  # what comes would find no task that handles it
         now = self.clock()
         with self.lock:
             self.conn.close(*self._farewell, now=now)
@@ -407,7 +415,8 @@ class Driver:
         return float("inf") if due is None else due
 
     def _rearm_now(self) -> None:
-        self._rearm(self.clock())
+        with self.lock:
+            self._rearm(self.clock())
 
     def _rearm(self, now: float) -> None:
         """Move the timer only if it would be late: early is harmless, re-arming is dear."""

@@ -259,13 +259,13 @@ class Lanes:
                 error = not_sync(function, result)
             except BaseException as raised:  # noqa: BLE001 - the barrier round a handler
                 error = as_exception(raised)
-            self._driver.post(functools.partial(self._report_soon, event, error))
+            # Of one that was left to itself the deadline was reported: once is enough.
+            if self.thread.is_handling(event):
+                self._driver.post(functools.partial(self._report_soon, event, error))
 
     def _report_soon(self, event: Event, error: Exception) -> None:
-        if self._driver.is_over:  # the handler of a call that could not wait for it any longer
-            self._log(event, error)
-        else:
-            self._driver.tasks.start_soon(self.report, event, error)
+        if not self._driver.start_soon(self.report, event, error):
+            self._log(event, error)  # the call ended on the way here
 
     def _thread_is_idle(self) -> None:
         if self._changed is not None:
@@ -338,11 +338,8 @@ class Lanes:
 
     async def report(self, event: Event | None, error: Exception) -> None:
         """Tell ``on_handler_error`` (or the log); what that lets out is only logged."""
-        if isinstance(error, SessionClosedError):
-            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
-            return
         handler = self._registry.on_handler_error
-        if handler is None:
+        if handler is None or isinstance(error, SessionClosedError):
             self._log(event, error)
             return
         try:
@@ -354,6 +351,9 @@ class Lanes:
             logger.error("on_handler_error itself failed", exc_info=told, extra=self._about())
 
     def _log(self, event: Event | None, error: Exception) -> None:
+        if isinstance(error, SessionClosedError):
+            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
+            return
         what = "on_connect, on_disconnect or a task" if event is None else type(event).__name__
         logger.error("handler of %s failed", what, exc_info=error, extra=self._about())
 
@@ -397,6 +397,8 @@ class Lanes:
             self._media.queue.clear()
         if self._thread is not None:
             self._thread.end_media()
+        # Before the first look: the thread tells of its end only whom it finds waiting.
+        self._changed = anyio.Event()
         with anyio.move_on_after(self._timings.end_grace):
             while self._tools_running or self._media_is_running:
                 await self._wait_change()

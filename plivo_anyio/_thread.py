@@ -89,10 +89,10 @@ class CallThread:
     async def run(self, function: Callable[..., object], *arguments: Any) -> Any:
         """What ``function`` returns or raises in the thread; cancelled, it is abandoned there."""
         job = _Job(function, arguments, self._driver.backend.parker())
-        with self._driver.lock:
-            self._jobs.append(job)
-            self._kick()
         try:
+            with self._driver.lock:
+                self._jobs.append(job)
+                self._kick()
             while not job.done:
                 await job.waiting.park()
         finally:
@@ -124,6 +124,11 @@ class CallThread:
     @property
     def media_is_running(self) -> bool:
         return self._due is not None
+
+    def is_handling(self, event: StreamMedia) -> bool:
+        """Whether ``event`` is what the thread is at; not if its handler was abandoned."""
+        with self._driver.lock:
+            return self._worker is not None and self._worker.busy is event
 
     def deadline(self) -> float | None:
         """When to call check(); audio that waits counts as beginning now."""

@@ -393,30 +393,3 @@ async def test_waiting_audio_of_a_slow_sync_handler_drops_the_oldest() -> None:
         dropped: Any = await caller.receives()
     assert int(dropped.text) == len(range(5)) - (len(seen) - 2)
     assert int(dropped.text) > 0
-
-
-async def test_what_an_abandoned_handler_raises_after_its_call_goes_to_the_log(
-    release: threading.Event, caplog: pytest.LogCaptureFixture
-) -> None:
-    app, reported = VoiceApp(timings=Timings(handler=0.05)), list[Exception]()
-
-    @app.on(StreamMedia)
-    def heard(session: CallSession, event: StreamMedia) -> None:
-        release.wait(60)
-        raise ValueError("too late for anybody")
-
-    @app.on_handler_error
-    async def failed(session: CallSession, event: object, error: Exception) -> None:
-        reported.append(error)
-
-    async with serving(app) as port:
-        async with calling(port) as caller:
-            await caller.says(START, media(1))
-            await until(lambda: reported)
-            assert (await caller.closes()).code == 1000
-        await until(lambda: app.stats.calls == 0)
-        release.set()
-        await until(lambda: "too late for anybody" in caplog.text)
-        async with calling(port) as caller:
-            assert (await caller.closes()).code == 1000
-    assert [type(error) for error in reported] == [TimeoutError]
