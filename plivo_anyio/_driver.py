@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,10 +21,12 @@ from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Site
 from plivo_anyio._transport import Transport, TransportLost
+from plivo_anyio._turnstile import Turnstile
 from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
     Ended,
+    Event,
     Limits,
     PlivoError,
     RequestReceived,
@@ -32,6 +35,7 @@ from plivo_core import (
     SessionClosedError,
     Timings,
 )
+from plivo_core.events import StreamMedia
 
 __all__ = ["Driver"]
 
@@ -57,6 +61,7 @@ class Driver:
         backend: Backend,
         refusal: Response | None = None,
         peer: str | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._transport = transport
         self._peer = peer
@@ -64,6 +69,7 @@ class Driver:
         self._site = site
         self._on_request = on_request
         self.backend = backend
+        self.turnstile = turnstile  # for the thread of this call's handlers
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
@@ -80,6 +86,7 @@ class Driver:
         self._at_eof = False
         self._ended: Ended | None = None
         self._failure: BaseException | None = None
+        self._over = False  # the task group has ended, or is about to
         self._farewell = (1001, "server shutting down")
         self._waking = False  # a wake-up of the loop is on its way
         self._posted: list[Callable[[], object]] = []
@@ -146,7 +153,20 @@ class Driver:
                 return
             posted, self._posted = self._posted, []
         for function in posted:
-            function()
+            try:
+                function()
+            except Exception as error:  # noqa: BLE001 - the loop, and other calls, go on
+                self._fail(error)
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
+        """Start a task of the call. False: its tasks are over, nothing was started.
+
+        For what a thread posted, or a callback of the loop found: the call may end on its way here.
+        """
+        if self._tasks is None or self._over:
+            return False
+        self._tasks.start_soon(function, *args)
+        return True
 
     # -- what the transport tells --------------------------------------------------------------
 
@@ -211,11 +231,13 @@ class Driver:
                 if self._lanes is not None:
                     await self._lanes.finish()
                     await self.background.finish()
+                self._over = True
                 self._tasks.cancel_scope.cancel()
         except Exception:
             self._farewell = (1011, "internal error")
             raise
         finally:
+            self._over = True
             with anyio.CancelScope(shield=True):
                 await self._say_goodbye()
                 await self._transport.aclose()
@@ -244,7 +266,8 @@ class Driver:
                 await self._pending()
                 self._resume()
                 continue
-            self._armed = self._due()
+            with self.lock:
+                self._armed = self._due()
             with anyio.CancelScope(deadline=self._armed) as self._timer:
                 await self._main.park()
             if self._timer.cancelled_caught:
@@ -274,28 +297,36 @@ class Driver:
         """Hand out events until there are no more, or until one must be waited for."""
         conn = self.conn
         while self._pending is None and (event := conn.next_event()) is not None:
-            if isinstance(event, RequestReceived):
-                self._wait_for(functools.partial(self._answer, event))
-            elif isinstance(event, Ended):
-                self._ended = event
-                if self._session is not None:
-                    self._session.ended = event
-                    self.waiters.end()
-                    self.background.end()
-                self._main.unpark()
-            else:
+            if type(event) is StreamMedia:  # nearly all of them, and nothing ends with one
                 if self.waiters:
                     self.waiters.observe(event)
-                error = self.lanes.put(event, conn.message_size)
-                if error is not None:
-                    self.fail(1008, "handlers too slow", error)
-                    self.tasks.start_soon(self.lanes.report, event, error)
-                elif conn.session.finishing:
-                    # The next pull ends the call; what its last handlers say must leave first.
-                    self._wait_for(self._settle)
-        if conn.wants_to_send or self._ended is not None:
+                self.lanes.put_media(event)
+            else:
+                self._take(event)
+        if self._ended is not None or conn.wants_to_send:
             self._transport.flush()
         self._rearm(now)
+
+    def _take(self, event: RequestReceived | Event) -> None:
+        if isinstance(event, RequestReceived):
+            self._wait_for(functools.partial(self._answer, event))
+        elif isinstance(event, Ended):
+            self._ended = event
+            if self._session is not None:
+                self._session.ended = event
+                self.waiters.end()
+                self.background.end()
+            self._main.unpark()
+        else:
+            if self.waiters:
+                self.waiters.observe(event)
+            error = self.lanes.put(event, self.conn.message_size)
+            if error is not None:
+                self.fail(1008, "handlers too slow", error)
+                self.start_soon(self.lanes.report, event, error)
+            elif self.conn.session.finishing:
+                # The next pull ends the call; what its last handlers say must leave first.
+                self._wait_for(self._settle)
 
     def _wait_for(self, pending: Pending) -> None:
         self._pending = pending
@@ -360,19 +391,22 @@ class Driver:
         """Cut off in mid-call (a shutdown): one attempt at a Close frame, 1 s at most."""
         if self._ended is not None or self._session is None:
             return
+        self._transport.pause_reading()  # what comes would find no task that handles it
         now = self.clock()
-        self.conn.close(*self._farewell, now=now)
+        with self.lock:
+            self.conn.close(*self._farewell, now=now)
         if self._transport.blocked_since is None:  # else a frame was cut in two: no Close fits
             with anyio.move_on_after(1):
                 try:
-                    while data := self.conn.data_to_send():
+                    while data := self.pull():
                         await self._transport.send_last(data)
                 except TransportLost:
                     pass
-        self.conn.receive_eof(now=now)
-        while (event := self.conn.next_event()) is not None:
-            if isinstance(event, Ended):
-                self._ended = event
+        with self.lock:
+            self.conn.receive_eof(now=now)
+            while (event := self.conn.next_event()) is not None:
+                if isinstance(event, Ended):
+                    self._ended = event
 
     # -- timers --------------------------------------------------------------------------------
 
@@ -383,7 +417,8 @@ class Driver:
         return float("inf") if due is None else due
 
     def _rearm_now(self) -> None:
-        self._rearm(self.clock())
+        with self.lock:
+            self._rearm(self.clock())
 
     def _rearm(self, now: float) -> None:
         """Move the timer only if it would be late: early is harmless, re-arming is dear."""

@@ -96,30 +96,30 @@ class Lanes:
     # -- feeding -------------------------------------------------------------------------------
 
     def put(self, event: HandledEvent, size: int) -> WebSocketError | None:
-        """Route an event whose message was ``size`` bytes; gives why the call must end, if so."""
-        if isinstance(event, StreamMedia):
-            self._put_media(event)
-        elif isinstance(event, ToolCall) and not self._registry.tool(event.name)[1]:
+        """Route an event (no caller audio) whose message was ``size`` bytes.
+
+        Gives why the call must end, if so.
+        """
+        if isinstance(event, ToolCall) and not self._registry.tool(event.name)[1]:
             return self._put_tool(event, size)
-        else:
-            waiting = 0 if self._control is None else len(self._control.queue)
-            if (
-                waiting >= self._limits.control_events
-                or self._control_size + size > self._limits.control_events_bytes
-            ):
-                return WebSocketError(
-                    f"{waiting} events ({self._control_size} bytes) wait for handlers",
-                    hint="a handler blocks the control lane; start a task for long work",
-                )
-            if (
-                self._control_is_idle
-                and not isinstance(event, ToolCall)
-                and not self._registry.chain(event).handlers
-            ):
-                return None  # nobody to run, and nobody to wait for
-            if isinstance(event, StreamStart):
-                self._hold_media()
-            self._put_control(event, size)
+        waiting = 0 if self._control is None else len(self._control.queue)
+        if (
+            waiting >= self._limits.control_events
+            or self._control_size + size > self._limits.control_events_bytes
+        ):
+            return WebSocketError(
+                f"{waiting} events ({self._control_size} bytes) wait for handlers",
+                hint="a handler blocks the control lane; start a task for long work",
+            )
+        if (
+            self._control_is_idle
+            and not isinstance(event, ToolCall)
+            and not self._registry.chain(event).handlers
+        ):
+            return None  # nobody to run, and nobody to wait for
+        if isinstance(event, StreamStart):
+            self._hold_media()
+        self._put_control(event, size)
         return None
 
     @property
@@ -165,7 +165,8 @@ class Lanes:
         if self._thread is not None:
             self._thread.pause_media(paused)
 
-    def _put_media(self, event: StreamMedia) -> None:
+    def put_media(self, event: StreamMedia) -> None:
+        """Route caller audio; over ``Limits.media_lane_ms`` the oldest is dropped."""
         chain = self._media_chain
         if not chain.handlers:
             return
@@ -215,8 +216,16 @@ class Lanes:
                 self._pause_media()
 
     async def _run_media(self, item: tuple[StreamMedia, float]) -> None:
-        self._media_ms -= item[1]
-        await self._run_chain(self._media_chain, item[0])
+        event, ms = item
+        self._media_ms -= ms
+        for function, threaded in self._media_chain.handlers:
+            try:
+                if threaded:
+                    await self.thread.run(function, self._session, event)
+                else:
+                    await function(self._session, event)
+            except BaseException as error:  # noqa: BLE001 - the barrier round a handler
+                await self._caught(event, error)
 
     async def _run_chain(self, chain: Chain, event: HandledEvent) -> None:
         for function, threaded in chain.handlers:
@@ -245,14 +254,18 @@ class Lanes:
         for function, _ in self._media_chain.handlers:
             try:
                 result = function(self._session, event)
-                error = not_sync(function, result) if inspect.isawaitable(result) else None
+                if result is None or not inspect.isawaitable(result):
+                    continue
+                error = not_sync(function, result)
             except BaseException as raised:  # noqa: BLE001 - the barrier round a handler
                 error = as_exception(raised)
-            if error is not None:
+            # Of one that was left to itself the deadline was reported: once is enough.
+            if self.thread.is_handling(event):
                 self._driver.post(functools.partial(self._report_soon, event, error))
 
     def _report_soon(self, event: Event, error: Exception) -> None:
-        self._driver.tasks.start_soon(self.report, event, error)
+        if not self._driver.start_soon(self.report, event, error):
+            self._log(event, error)  # the call ended on the way here
 
     def _thread_is_idle(self) -> None:
         if self._changed is not None:
@@ -325,14 +338,9 @@ class Lanes:
 
     async def report(self, event: Event | None, error: Exception) -> None:
         """Tell ``on_handler_error`` (or the log); what that lets out is only logged."""
-        if isinstance(error, SessionClosedError):
-            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
-            return
         handler = self._registry.on_handler_error
-        if handler is None:
-            logger.error(
-                "handler of %s failed", type(event).__name__, exc_info=error, extra=self._about()
-            )
+        if handler is None or isinstance(error, SessionClosedError):
+            self._log(event, error)
             return
         try:
             with anyio.fail_after(self._timings.handler):
@@ -341,6 +349,13 @@ class Lanes:
             if (told := stopped(failure)) is None:
                 raise
             logger.error("on_handler_error itself failed", exc_info=told, extra=self._about())
+
+    def _log(self, event: Event | None, error: Exception) -> None:
+        if isinstance(error, SessionClosedError):
+            logger.debug("a handler lost the race with the end: %s", error, extra=self._about())
+            return
+        what = "on_connect, on_disconnect or a task" if event is None else type(event).__name__
+        logger.error("handler of %s failed", what, exc_info=error, extra=self._about())
 
     async def _report_late(self, event: HandledEvent | None, error: Exception) -> None:
         if isinstance(event, ToolCall):  # an ordered one
@@ -382,6 +397,8 @@ class Lanes:
             self._media.queue.clear()
         if self._thread is not None:
             self._thread.end_media()
+        # Before the first look: the thread tells of its end only whom it finds waiting.
+        self._changed = anyio.Event()
         with anyio.move_on_after(self._timings.end_grace):
             while self._tools_running or self._media_is_running:
                 await self._wait_change()

@@ -72,7 +72,8 @@ class NativeTransport(asyncio.BufferedProtocol):
             if not data:
                 driver.all_sent()
                 return
-            if self.lost:
+            # Closing: lost, or about to be told so. asyncio would log each write from here on.
+            if self._transport.is_closing():
                 driver.post(driver.send_failed)
                 return
             self._transport.write(data)
@@ -86,7 +87,7 @@ class NativeTransport(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     async def send_last(self, data: Any) -> None:
-        if self.lost:
+        if self._transport.is_closing():
             raise TransportLost
         self._transport.write(data)
         while self.blocked_since is not None:

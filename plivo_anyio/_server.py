@@ -21,6 +21,7 @@ from plivo_anyio._sockets import SocketTransport
 from plivo_anyio._stall import StallWatch
 from plivo_anyio._tls import TLSTransport
 from plivo_anyio._transport import StreamIO, StreamTransport, Transport, TransportLost
+from plivo_anyio._turnstile import Turnstile
 from plivo_core import Limits, Response, Timings
 
 __all__ = ["Server"]
@@ -50,6 +51,7 @@ class Server:
         self._drain_timeout = drain_timeout
         self._stall_warning = stall_warning
         self._backend = current_backend()
+        self._turnstile = Turnstile(self._backend)
         # Shared: what is in it is read before the next connection fills it.
         self._buffer = memoryview(bytearray(limits.read_size))
         self._accepted: set[socket.socket] = set()  # whose tasks have not begun
@@ -77,6 +79,7 @@ class Server:
             async with anyio.create_task_group() as tasks:
                 for listener in listeners:
                     tasks.start_soon(self._accept, listener, tasks)
+                tasks.start_soon(self._turnstile.watch)
                 if self._stall_warning is not None:
                     watch = StallWatch(self._stall_warning, self._site.counters)
                     tasks.start_soon(watch.run)
@@ -208,6 +211,7 @@ class Server:
                     on_request=on_request,
                     refusal=refusal,
                     peer=peer,
+                    turnstile=self._turnstile,
                 ).run()
         except BaseException as error:
             if (told := stopped(error)) is None:

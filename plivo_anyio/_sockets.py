@@ -11,6 +11,7 @@ import socket
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend, Parker
@@ -24,19 +25,21 @@ class SocketTransport:
 
     def __init__(self, sock: socket.socket, backend: Backend, *, read_size: int) -> None:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:
+                pass  # some systems refuse it for a peer that has gone already
         self._socket = sock
         self._read_size = read_size
         self._clock = backend.clock
         self._to_read: Parker = backend.parker()
         self._reading = True
         self._driver: Receiver | None = None
-        self._tasks: TaskGroup | None = None
         self.blocked_since: float | None = None
         self.lost = False
 
     def start(self, driver: Receiver, tasks: TaskGroup) -> None:
-        self._driver, self._tasks = driver, tasks
+        self._driver = driver
         tasks.start_soon(self._read, driver)
 
     def flush(self) -> None:
@@ -48,13 +51,9 @@ class SocketTransport:
                 driver.post(driver.send_failed)
                 return
             if taken < len(data):
-                assert self._tasks is not None
                 self.blocked_since = self._clock()
-                driver.post(
-                    functools.partial(
-                        self._tasks.start_soon, self._write_rest, driver, data[taken:]
-                    )
-                )
+                write = functools.partial(self._write_rest, driver, data[taken:])
+                driver.post(functools.partial(driver.start_soon, write))
                 return
         driver.all_sent()
 
@@ -66,8 +65,10 @@ class SocketTransport:
         self._to_read.unpark()
 
     async def send_last(self, data: Any) -> None:
+        self.blocked_since = self._clock()  # no flush may come between its pieces
         if not await self._write(data):
             raise TransportLost
+        self.blocked_since = None
 
     async def send_eof(self) -> None:
         try:
@@ -122,6 +123,8 @@ class SocketTransport:
                 if not data:
                     break
                 driver.received(data)
+                if len(data) == size:  # there may be more: let the handlers of these run first
+                    await anyio.lowlevel.checkpoint()
                 while not self._reading:
                     await self._to_read.park()
         except (anyio.ClosedResourceError, OSError, ValueError):

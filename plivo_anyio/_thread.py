@@ -21,6 +21,7 @@ from plivo_core import LocalProtocolError, WebSocketError
 if TYPE_CHECKING:
     from plivo_anyio._backend import Parker
     from plivo_anyio._driver import Driver
+    from plivo_anyio._turnstile import Turnstile
     from plivo_core.events import StreamMedia
 
 __all__ = ["CallThread"]
@@ -47,12 +48,17 @@ class _Job:
 class _Worker:
     """One thread; a call has one at a time, and perhaps some that it abandoned."""
 
-    __slots__ = ("busy", "idle", "tokens")
+    __slots__ = ("busy", "queues", "sleeps", "tokens")
 
     def __init__(self) -> None:
         self.busy: _Job | StreamMedia | None = None
-        self.idle = False  # asleep, or about to look for work once more
+        self.sleeps = False  # until there is a token
+        self.queues = False  # at the turnstile
         self.tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def wake(self) -> None:
+        """A token too many only has it look for work once more."""
+        self.tokens.put(None)
 
 
 class CallThread:
@@ -83,10 +89,10 @@ class CallThread:
     async def run(self, function: Callable[..., object], *arguments: Any) -> Any:
         """What ``function`` returns or raises in the thread; cancelled, it is abandoned there."""
         job = _Job(function, arguments, self._driver.backend.parker())
-        with self._driver.lock:
-            self._jobs.append(job)
-            self._kick()
         try:
+            with self._driver.lock:
+                self._jobs.append(job)
+                self._kick()
             while not job.done:
                 await job.waiting.park()
         finally:
@@ -106,7 +112,7 @@ class CallThread:
                 dropped += 1
             self.media.append((event, ms))
             if not self.paused:
-                self._kick()
+                self._kick(self._driver.turnstile)
         return dropped
 
     def pause_media(self, paused: bool) -> None:
@@ -118,6 +124,11 @@ class CallThread:
     @property
     def media_is_running(self) -> bool:
         return self._due is not None
+
+    def is_handling(self, event: StreamMedia) -> bool:
+        """Whether ``event`` is what the thread is at; not if its handler was abandoned."""
+        with self._driver.lock:
+            return self._worker is not None and self._worker.busy is event
 
     def deadline(self) -> float | None:
         """When to call check(); audio that waits counts as beginning now."""
@@ -175,12 +186,17 @@ class CallThread:
         if self._jobs or (self.media and not self.paused):
             self._kick()
 
-    def _kick(self, *, start: bool = True) -> None:
+    def _kick(self, turnstile: Turnstile | None = None, *, start: bool = True) -> None:
+        """See to it that somebody works: at once, or when it is our turn at the turnstile."""
         worker = self._worker
         if worker is not None:
-            if worker.idle:
-                worker.idle = False
-                worker.tokens.put(None)
+            if turnstile is None:
+                if worker.sleeps:
+                    worker.sleeps = worker.queues = False
+                    worker.tokens.put(None)
+            elif worker.sleeps and not worker.queues:
+                worker.queues = True
+                turnstile.enter(worker.wake)
         elif start and not self._over:
             worker = _Worker()
             thread = threading.Thread(
@@ -196,11 +212,12 @@ class CallThread:
     # -- the thread's side ---------------------------------------------------------------------
 
     def _work(self, worker: _Worker) -> None:
-        lock, clock = self._driver.lock, self._driver.clock
+        lock, clock, turnstile = self._driver.lock, self._driver.clock, self._driver.turnstile
         while True:
             with lock:
                 if self._worker is not worker:
                     return  # abandoned
+                worker.sleeps = worker.queues = False
                 worker.busy = self._due = None
                 if self._jobs:
                     worker.busy = self._jobs.popleft()
@@ -213,10 +230,12 @@ class CallThread:
                     self._worker = None
                     return
                 else:
-                    worker.idle = True
+                    worker.sleeps = True
             item = worker.busy
             if item is None:
                 self._idle()
+                if turnstile is not None:
+                    turnstile.leave()
                 worker.tokens.get()
             elif isinstance(item, _Job):
                 self._do(item)

@@ -8,10 +8,11 @@ know shorter ways for plain sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream, TaskGroup
 
 from plivo_anyio._backend import Backend
@@ -52,6 +53,10 @@ class Receiver(Protocol):
 
     def post(self, function: Callable[[], object]) -> None:
         """Have the loop run ``function`` soon. From any thread."""
+        ...
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> bool:
+        """Start a task beside the driver's, unless those are over (False)."""
         ...
 
 
@@ -175,8 +180,13 @@ class StreamTransport:
         await self._stream.aclose()
 
     async def _read(self, driver: Receiver) -> None:
+        in_a_row = 0
         while data := await self._stream.receive(self._read_size):
             driver.received(data)
+            # Not every stream lets other tasks run: what came would seem to wait for its handlers.
+            if (in_a_row := in_a_row + len(data)) >= self._read_size:
+                in_a_row = 0
+                await anyio.lowlevel.checkpoint()
             while not self._reading:
                 await self._to_read.park()
         driver.received_eof()

@@ -221,7 +221,7 @@ pauses = st.lists(st.sampled_from([0.0, 0.0, 0.02, 3.0, 19.0, 25.0, 31.0, -1.0])
 limits = st.sampled_from([Limits(), SMALL])
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(streams(masked=True), pauses, limits)
 @example([frame(TEXT, b"x" * 200, mask=None)], [0.0], Limits())
 def test_a_server_cannot_tell_by_which_path_a_frame_came(

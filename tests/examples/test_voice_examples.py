@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from websockets.sync.client import ClientConnection as WebSocket
 from websockets.sync.client import connect
@@ -260,6 +261,61 @@ async def test_a_failing_lookup_is_logged_and_answered_without_its_text(
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.getMessage() == "call-1: the handler of ToolCall failed"
     assert "db-7" in str(record.exc_info)
+
+
+# --- sync_handlers --------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_sync_handlers_hold_a_call_while_another_one_waits_for_the_database() -> None:
+    agent = load("sync_handlers")
+    orders, status = agent.orders, agent.orders.status
+    blocked, release = threading.Event(), threading.Event()
+    threads = set[threading.Thread]()
+
+    def slow_status(order_id: str) -> str | None:
+        threads.add(threading.current_thread())
+        if order_id == "slow":
+            blocked.set()
+            assert release.wait(HANG)
+        found: str | None = status(order_id)
+        return found
+
+    orders.status = slow_status
+    slow = PlatformCall(
+        [*model_calls_tool("t-0", "check_order", {"order_id": "slow"}, answer=ToolResult), HangUp()]
+    )
+    quick = PlatformCall(
+        [
+            Expect(Speak, "the greeting", {"text": "Which order is it?"}),
+            *model_calls_tool("t-1", "check_order", {"order_id": "A-1001"}, answer=ToolResult),
+            *model_calls_tool("t-2", "check_order", {"order_id": ["?"]}, answer=ToolResult),
+            *caller_presses("0"),
+            Expect(Hangup, "the hang-up"),
+        ],
+        seconds_per_character=0,
+    )
+    waited = list[Heard]()
+
+    async def wait(address: tuple[str, int]) -> None:
+        waited.append(await hold(slow, address))
+
+    try:
+        async with served(agent.app.serve) as address, anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, address)
+            assert await anyio.to_thread.run_sync(blocked.wait, HANG)
+            heard = await hold(quick, address)
+            release.set()
+    finally:
+        release.set()
+        orders.close()
+    answers = {answer.id: answer.result for answer in heard.all(ToolResult)}
+    assert answers == {"t-1": {"status": "shipped"}, "t-2": {"status": "no such order"}}
+    assert heard.all(Speak)[-1].text == "You asked 2 times. Goodbye!"
+    assert [type(c) for c in heard.commands[1:3]] == [Speak, ToolResult]
+    assert waited[0].all(ToolResult)[0].result == {"status": "no such order"}
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 # --- byollm_echo ----------------------------------------------------------------------------------

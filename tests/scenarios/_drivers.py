@@ -13,16 +13,29 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import pytest
+from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
 
 from examples import embed_asyncio_protocol, embed_selectors
 from plivo_anyio import CallSession, VoiceApp
+from plivo_anyio._server import Server as VoiceServer
+from plivo_anyio._transport import StreamIO, StreamTransport
 from plivo_core import Ended, Event, Limits, SessionClosedError, SessionCommands, Timings
 from plivo_core.events import Dtmf, StreamMedia, ToolCall
 from tests.adapter._tls import server_context
 from tests.scenarios._peer import PATIENCE, TLS
 
-__all__ = ["DRIVERS", "Call", "React", "Server", "agent", "run_server"]
+__all__ = [
+    "DRIVERS",
+    "FOR_MESSAGES",
+    "WITHOUT_HALF_CLOSE",
+    "Call",
+    "React",
+    "Server",
+    "agent",
+    "run_server",
+]
 
 React = Callable[[Any, Event], None]
 
@@ -115,25 +128,69 @@ class Server:
 Driver = Callable[[Server, Limits, Timings], AbstractContextManager[None]]
 
 
-def _anyio(backend: str, *, tls: bool = False) -> Driver:
+def _async_app(server: Server, limits: Limits, timings: Timings) -> VoiceApp:
+    app = VoiceApp(limits=limits, timings=timings)
+
+    @app.on_event
+    async def on_event(session: CallSession, event: Event) -> None:
+        server.react(session, event)
+
+    @app.on_disconnect
+    async def on_disconnect(session: CallSession) -> None:
+        assert session.ended is not None
+        server.react(session, session.ended)
+
+    @app.on_handler_error
+    async def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
+        server.failed(error)
+
+    return app
+
+
+def _sync_app(server: Server, limits: Limits, timings: Timings) -> VoiceApp:
+    app = VoiceApp(limits=limits, timings=timings)
+
+    @app.on_event
+    def on_event(session: CallSession, event: Event) -> None:
+        server.react(session, event)
+
+    @app.on_disconnect
+    def on_disconnect(session: CallSession) -> None:
+        assert session.ended is not None
+        server.react(session, session.ended)
+
+    @app.on_handler_error
+    def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
+        server.failed(error)
+
+    return app
+
+
+async def _any_stream(
+    self: VoiceServer, connection: socket.socket, accepted_at: float
+) -> StreamTransport:
+    """In place of Server._transport: the way of any byte stream, over plain TCP."""
+    self._keep_little_unsent(connection)
+    stream = StreamIO(await SocketStream.from_socket(connection))
+    return StreamTransport(stream, self._backend, read_size=self._limits.read_size)
+
+
+def _anyio(
+    backend: str,
+    *,
+    tls: bool = False,
+    stream: bool = False,
+    make: Callable[[Server, Limits, Timings], VoiceApp] = _async_app,
+) -> Driver:
     @contextmanager
     def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
-        app = VoiceApp(limits=limits, timings=timings)
-
-        @app.on_event
-        async def on_event(session: CallSession, event: Event) -> None:
-            server.react(session, event)
-
-        @app.on_disconnect
-        async def on_disconnect(session: CallSession) -> None:
-            assert session.ended is not None
-            server.react(session, session.ended)
-
-        @app.on_handler_error
-        async def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
-            server.failed(error)
-
-        with start_blocking_portal(backend=backend) as portal:
+        app = make(server, limits, timings)
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            start_blocking_portal(backend=backend) as portal,
+        ):
+            if stream:
+                patch.setattr(VoiceServer, "_transport", _any_stream)
             serve = functools.partial(app.serve, ssl=server_context() if tls else None)
             serving, (_, server.port) = portal.start_task(serve, "127.0.0.1", 0)
             if tls:
@@ -185,11 +242,20 @@ def _asyncio_protocol(server: Server, limits: Limits, timings: Timings) -> Itera
         serving.cancel()
 
 
+# Those whose peer cannot end its own direction only: Python's TLS client cannot.
+WITHOUT_HALF_CLOSE = {"anyio-asyncio-tls", "anyio-trio-tls"}
+# Below the handlers these are the same as native-asyncio and sockets-trio.
+FOR_MESSAGES = {"sync-asyncio", "sync-trio"}
+
 DRIVERS: dict[str, Driver] = {
-    "anyio-asyncio": _anyio("asyncio"),
-    "anyio-trio": _anyio("trio"),
+    "native-asyncio": _anyio("asyncio"),
+    "sockets-trio": _anyio("trio"),
+    "anyio-asyncio": _anyio("asyncio", stream=True),
+    "anyio-trio": _anyio("trio", stream=True),
     "anyio-asyncio-tls": _anyio("asyncio", tls=True),
     "anyio-trio-tls": _anyio("trio", tls=True),
+    "sync-asyncio": _anyio("asyncio", make=_sync_app),
+    "sync-trio": _anyio("trio", make=_sync_app),
     "selectors": _selectors,
     "asyncio-protocol": _asyncio_protocol,
 }

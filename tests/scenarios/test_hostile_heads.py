@@ -226,6 +226,7 @@ def _garbage(seed: int) -> bytes:
     return bytes(head)
 
 
+@pytest.mark.bytes(half_close=True)
 def test_random_bytes_instead_of_a_head(serve: Serve) -> None:
     server = serve()
     with a_call_that_goes_on(server):
@@ -239,6 +240,7 @@ def test_random_bytes_instead_of_a_head(serve: Serve) -> None:
             )
 
 
+@pytest.mark.bytes(half_close=True)
 def test_random_bytes_instead_of_frames(serve: Serve) -> None:
     server = serve()
     with a_call_that_goes_on(server):

@@ -414,7 +414,7 @@ def test_the_peer_resets_while_the_application_talks(serve: Serve) -> None:
     assert (end.cause, end.code) == ("close", 1006)
 
 
-@pytest.mark.bytes
+@pytest.mark.bytes(half_close=True)
 def test_the_peer_half_closes(serve: Serve) -> None:
     server = serve()
     with Peer(server.port) as peer:
@@ -426,7 +426,7 @@ def test_the_peer_half_closes(serve: Serve) -> None:
         assert told(server.ended()) == BROKE_OFF
 
 
-@pytest.mark.bytes
+@pytest.mark.bytes(half_close=True)
 def test_the_peer_half_closes_in_the_middle_of_a_head(serve: Serve) -> None:
     server = serve()
     with Peer(server.port) as peer:
