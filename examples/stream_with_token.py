@@ -1,7 +1,7 @@
 """A call is answered with a WebSocket URL that opens one session, once, within two minutes.
 
     PLIVO_AUTH_TOKEN=... PLIVO_PUBLIC_URL=https://agent.example.com \\
-        python examples/stream_with_token.py --stream-url wss://agent.example.com/call
+        python examples/stream_with_token.py
 
 Whoever learns the bare URL gets 403.
 """
@@ -15,12 +15,7 @@ from plivo_anyio import CallSession, VoiceApp
 from plivo_core.events import StreamDtmf
 from plivo_core.webhooks import AnswerCallback, AnswerXml, Stream, StreamTokens
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--host", default="127.0.0.1")
-parser.add_argument("--port", type=int, default=9000)
-parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
-parser.add_argument("--stream-url", default="wss://agent.example.com/call")
-options = parser.parse_args()
+STREAM_URL = "wss://agent.example.com/call"  # where Plivo reaches this program
 
 app = VoiceApp(path="/call")
 # The key of one process and one run. Workers that share a port share a key and a store.
@@ -29,7 +24,7 @@ app.require_stream_token(StreamTokens([secrets.token_bytes(32)], secrets.token_b
 
 @app.webhook("/answer", AnswerCallback)
 async def answered(call: AnswerCallback) -> AnswerXml:
-    return AnswerXml(Stream(app.stream_url(options.stream_url), bidirectional=True))
+    return AnswerXml(Stream(app.stream_url(STREAM_URL), bidirectional=True))
 
 
 @app.on(StreamDtmf)
@@ -38,4 +33,9 @@ async def key_pressed(session: CallSession, event: StreamDtmf) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9000)
+    parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
+    options = parser.parse_args()
     app.run(options.host, options.port, backend=options.backend)
