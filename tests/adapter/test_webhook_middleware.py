@@ -119,6 +119,12 @@ async def test_anything_else_is_refused_before_the_application_sees_it() -> None
     assert inner.seen == []
 
 
+async def test_what_the_head_gives_away_is_refused_before_the_body_comes() -> None:
+    app = WebhookMiddleware(Application(), a_verifier())
+    unsigned = a_new_hook().with_header(SIG)
+    assert await sends(app, unsigned, pieces=[b""]) == (403, b"")  # more would never come
+
+
 async def test_a_body_is_counted_while_it_comes_and_must_come_in_time() -> None:
     inner = Application()
     app = WebhookMiddleware(inner, a_verifier(limits=Limits(max_body=100)), body_timeout=0.05)

@@ -156,6 +156,7 @@ def test_a_url_is_minted_and_its_target_checks(url: str) -> None:
     minted = tokens.mint_url(url, wall_now=NOW, bound_to="c-1", parameter="my token")
     assert minted.startswith(url)
     assert minted[len(url) :].lstrip("?&").startswith("my%20token=")
+    assert "&&" not in minted
     target = "/" + minted.split("/", 3)[3]
     assert tokens.check_target(target, wall_now=NOW, bound_to="c-1", parameter="my token")
 
