@@ -151,3 +151,9 @@ def test_memory_drops_what_expired_before_it_gives_up_what_lives() -> None:
 def test_bounds_that_are_none_are_a_config_error(bounds: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         ReplayGuard(**bounds)
+
+
+def test_the_guard_names_its_store() -> None:
+    store = MemoryStore()
+    assert ReplayGuard(store=store).store is store
+    assert isinstance(ReplayGuard().store, MemoryStore)
