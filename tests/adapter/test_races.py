@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -285,3 +287,61 @@ async def test_whoever_touches_the_core_holds_the_lock(
                 _, end = await cut_off.ends()
             assert end.code == 1001
     assert unlocked == []
+
+
+@pytest.mark.parametrize("how", ["async", "sync"])
+async def test_nothing_of_a_call_is_left_to_the_garbage_collector(how: str) -> None:
+    """It comes late: a server would keep hundreds of ended calls, and grow."""
+    app, gone = VoiceApp(), anyio.Event()
+    left = list[weakref.ref[Any]]()
+
+    if how == "async":
+
+        @app.on(StreamMedia)
+        async def heard_async(session: CallSession, event: StreamMedia) -> None:
+            session.send_media(event.payload)
+
+    else:
+
+        @app.on(StreamMedia)
+        def heard(session: CallSession, event: StreamMedia) -> None:
+            session.send_media(event.payload)
+
+    @app.on_disconnect
+    async def disconnected(session: CallSession) -> None:
+        left.extend((weakref.ref(session._driver.conn), weakref.ref(session._driver.lanes)))
+        gone.set()
+
+    async with serving(app) as port:
+        gc.collect()
+        gc.disable()
+        try:
+            async with calling(port) as caller:
+                await caller.says(START, MEDIA)
+                await caller.receives()
+                assert (await caller.closes()).code == 1000
+            await gone.wait()
+            await until(lambda: not any(ref() for ref in left))
+        finally:
+            gc.enable()
+
+
+async def test_a_session_can_be_asked_and_refuses_after_its_end() -> None:
+    app, sessions = VoiceApp(), list[CallSession]()
+
+    @app.on_disconnect
+    async def disconnected(session: CallSession) -> None:
+        sessions.append(session)
+
+    async with a_call(app) as caller:
+        await caller.says(START)
+        assert (await caller.closes()).code == 1000
+        await until(lambda: sessions and app.stats.connections == 0)
+    (session,) = sessions
+    assert (session.dropped_media, session.abandoned_handlers) == (0, 0)
+    assert session.stream_id == "s"
+    assert session.ended is not None
+    with pytest.raises(SessionClosedError):
+        session.speak("anybody?")
+    with pytest.raises(SessionClosedError):
+        session.start_soon(anyio.sleep, 1)
