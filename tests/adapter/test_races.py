@@ -21,6 +21,7 @@ from plivo_core import ServerConnection, SessionClosedError, Timings
 from plivo_core.commands import Speak
 from plivo_core.events import Dtmf, StreamMedia, StreamStart
 from tests.adapter._caller import PATIENCE, a_call, calling, serving
+from tests.scenarios._drivers import any_stream
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +47,8 @@ def answering(app: VoiceApp) -> None:
     @app.on(Dtmf)
     async def pressed(session: CallSession, event: Dtmf) -> None:
         session.speak(event.digit)
+        if event.digit == "#":
+            session.close()
 
 
 async def takes_a_call(port: int) -> None:
@@ -225,8 +228,9 @@ async def test_a_handler_that_got_no_thread_does_not_run_later(
     assert seen == ["2"]
 
 
+@pytest.mark.parametrize("transport", ["short way", "any stream"])
 async def test_whoever_touches_the_core_holds_the_lock(
-    monkeypatch: pytest.MonkeyPatch, release: threading.Event
+    monkeypatch: pytest.MonkeyPatch, release: threading.Event, transport: str
 ) -> None:
     """All that changes the core or looks through its collections, to the last Close."""
     unlocked = list[str]()
@@ -252,6 +256,8 @@ async def test_whoever_touches_the_core_holds_the_lock(
         for name in names:
             setattr(self.conn, name, checked(name, self.lock, getattr(self.conn, name)))
 
+    if transport == "any stream":
+        monkeypatch.setattr("plivo_anyio._server.Server._transport", any_stream)
     monkeypatch.setattr("plivo_anyio._driver.ServerConnection", Checked)
     monkeypatch.setattr(Driver, "__init__", checking_init)
     app, sessions = VoiceApp(timings=Timings(handler=0.05)), list[CallSession]()
@@ -277,6 +283,9 @@ async def test_whoever_touches_the_core_holds_the_lock(
             await caller.says(Dtmf(digit="1"))
             assert await caller.receives() == Speak("1")
             assert (await caller.closes()).code == 1000
+        async with calling(port) as caller:  # one that the server closes
+            await caller.says(Dtmf(digit="#"))
+            assert (await caller.ends())[1].code == 1000
         async with calling(port, target="/plain", upgraded=False) as caller:
             await caller.receives()
         async with calling(port, upgraded=False), calling(port) as cut_off:
