@@ -76,6 +76,7 @@ class Driver:
         self.conn = ServerConnection(now=accepted_at, limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
+        self._tally = 0, 0  # of the lanes that are no more
         self._background: Background | None = None
         self.waiters = Waiters()
         self._tasks: TaskGroup | None = None
@@ -97,8 +98,17 @@ class Driver:
         return self._lanes
 
     @property
+    def dropped_media(self) -> int:
+        return self._tally[0] if self._lanes is None else self._lanes.dropped_media
+
+    @property
+    def abandoned_handlers(self) -> int:
+        return self._tally[1] if self._lanes is None else self._lanes.abandoned_handlers
+
+    @property
     def background(self) -> Background:
-        assert self._background is not None
+        if self._background is None:
+            raise SessionClosedError("the call is over: no task of it can start")
         return self._background
 
     @property
@@ -248,8 +258,21 @@ class Driver:
                     try:
                         await self.lanes.disconnect()
                     finally:
-                        self._site.counters.abandoned_handlers += self.lanes.abandoned_handlers
+                        self._site.counters.abandoned_handlers += self.abandoned_handlers
                         self._site.ended(self._session)
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Cut the circles between the parts of a call that is over.
+
+        Python would find them, but late: a server with a hundred thousand objects of its own keeps
+        hundreds of ended calls until then, and its memory never quite comes back.
+        """
+        if (lanes := self._lanes) is not None:
+            self._tally = lanes.dropped_media, lanes.abandoned_handlers
+            lanes.let_go()
+        self._lanes = self._session = self._background = None
+        self._tasks = self._timer = self._pending = None
 
     def _refuse(self, answer: Response) -> None:
         with self.lock:

@@ -80,6 +80,14 @@ class Lane(Generic[T]):
             self._working = True
             self._driver.tasks.start_soon(self._work)
 
+    def leave(self) -> None:
+        """No item follows: let a task that waits for one return.
+
+        Cancelled, it would leave a traceback behind that holds all it knew, on asyncio.
+        """
+        self._stays = False
+        self._wake.unpark()
+
     def deadline(self) -> float | None:
         """When to call check(); an item that has not begun counts as beginning now."""
         if self._due is None and self.queue and not self.paused:

@@ -402,6 +402,8 @@ class Lanes:
         with anyio.move_on_after(self._timings.end_grace):
             while self._tools_running or self._media_is_running:
                 await self._wait_change()
+        if self._media is not None:
+            self._media.leave()
 
     @property
     def _media_is_running(self) -> bool:
@@ -421,6 +423,12 @@ class Lanes:
         finally:
             if self._thread is not None:
                 self._thread.end()
+
+    def let_go(self) -> None:
+        """Nothing runs any more; see the driver's. A thread left to itself keeps what it needs."""
+        self._control = self._media = None
+        if not self.abandoned_handlers:
+            self._thread = None
 
     def _notify(self) -> None:
         if self._changed is not None:

@@ -100,6 +100,7 @@ class NativeTransport(asyncio.BufferedProtocol):
             pass  # the peer was faster; there is nobody left to tell
 
     async def aclose(self) -> None:
+        self._driver = None  # a circle
         self._transport.abort()
 
     # -- what the loop tells -----------------------------------------------------------------------

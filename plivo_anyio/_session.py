@@ -168,9 +168,9 @@ class CallSession(SessionCommands):
     @property
     def dropped_media(self) -> int:
         """Caller audio messages dropped because the ``media`` handler was too slow."""
-        return self._driver.lanes.dropped_media
+        return self._driver.dropped_media
 
     @property
     def abandoned_handlers(self) -> int:
         """Sync handlers that ran for over ``Timings.handler`` and were left to their thread."""
-        return self._driver.lanes.abandoned_handlers
+        return self._driver.abandoned_handlers

@@ -77,6 +77,7 @@ class SocketTransport:
             pass  # the peer was faster; there is nobody left to tell
 
     async def aclose(self) -> None:
+        self._driver = None  # a circle
         if self._socket.fileno() >= 0:
             anyio.notify_closing(self._socket)
             self._socket.close()

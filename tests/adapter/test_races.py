@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ from plivo_core import ServerConnection, SessionClosedError, Timings
 from plivo_core.commands import Speak
 from plivo_core.events import Dtmf, StreamMedia, StreamStart
 from tests.adapter._caller import PATIENCE, a_call, calling, serving
+from tests.scenarios._drivers import any_stream
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +47,8 @@ def answering(app: VoiceApp) -> None:
     @app.on(Dtmf)
     async def pressed(session: CallSession, event: Dtmf) -> None:
         session.speak(event.digit)
+        if event.digit == "#":
+            session.close()
 
 
 async def takes_a_call(port: int) -> None:
@@ -223,8 +228,9 @@ async def test_a_handler_that_got_no_thread_does_not_run_later(
     assert seen == ["2"]
 
 
+@pytest.mark.parametrize("transport", ["short way", "any stream"])
 async def test_whoever_touches_the_core_holds_the_lock(
-    monkeypatch: pytest.MonkeyPatch, release: threading.Event
+    monkeypatch: pytest.MonkeyPatch, release: threading.Event, transport: str
 ) -> None:
     """All that changes the core or looks through its collections, to the last Close."""
     unlocked = list[str]()
@@ -250,6 +256,8 @@ async def test_whoever_touches_the_core_holds_the_lock(
         for name in names:
             setattr(self.conn, name, checked(name, self.lock, getattr(self.conn, name)))
 
+    if transport == "any stream":
+        monkeypatch.setattr("plivo_anyio._server.Server._transport", any_stream)
     monkeypatch.setattr("plivo_anyio._driver.ServerConnection", Checked)
     monkeypatch.setattr(Driver, "__init__", checking_init)
     app, sessions = VoiceApp(timings=Timings(handler=0.05)), list[CallSession]()
@@ -275,6 +283,9 @@ async def test_whoever_touches_the_core_holds_the_lock(
             await caller.says(Dtmf(digit="1"))
             assert await caller.receives() == Speak("1")
             assert (await caller.closes()).code == 1000
+        async with calling(port) as caller:  # one that the server closes
+            await caller.says(Dtmf(digit="#"))
+            assert (await caller.ends())[1].code == 1000
         async with calling(port, target="/plain", upgraded=False) as caller:
             await caller.receives()
         async with calling(port, upgraded=False), calling(port) as cut_off:
@@ -285,3 +296,61 @@ async def test_whoever_touches_the_core_holds_the_lock(
                 _, end = await cut_off.ends()
             assert end.code == 1001
     assert unlocked == []
+
+
+@pytest.mark.parametrize("how", ["async", "sync"])
+async def test_nothing_of_a_call_is_left_to_the_garbage_collector(how: str) -> None:
+    """It comes late: a server would keep hundreds of ended calls, and grow."""
+    app, gone = VoiceApp(), anyio.Event()
+    left = list[weakref.ref[Any]]()
+
+    if how == "async":
+
+        @app.on(StreamMedia)
+        async def heard_async(session: CallSession, event: StreamMedia) -> None:
+            session.send_media(event.payload)
+
+    else:
+
+        @app.on(StreamMedia)
+        def heard(session: CallSession, event: StreamMedia) -> None:
+            session.send_media(event.payload)
+
+    @app.on_disconnect
+    async def disconnected(session: CallSession) -> None:
+        left.extend((weakref.ref(session._driver.conn), weakref.ref(session._driver.lanes)))
+        gone.set()
+
+    async with serving(app) as port:
+        gc.collect()
+        gc.disable()
+        try:
+            async with calling(port) as caller:
+                await caller.says(START, MEDIA)
+                await caller.receives()
+                assert (await caller.closes()).code == 1000
+            await gone.wait()
+            await until(lambda: not any(ref() for ref in left))
+        finally:
+            gc.enable()
+
+
+async def test_a_session_can_be_asked_and_refuses_after_its_end() -> None:
+    app, sessions = VoiceApp(), list[CallSession]()
+
+    @app.on_disconnect
+    async def disconnected(session: CallSession) -> None:
+        sessions.append(session)
+
+    async with a_call(app) as caller:
+        await caller.says(START)
+        assert (await caller.closes()).code == 1000
+        await until(lambda: sessions and app.stats.connections == 0)
+    (session,) = sessions
+    assert (session.dropped_media, session.abandoned_handlers) == (0, 0)
+    assert session.stream_id == "s"
+    assert session.ended is not None
+    with pytest.raises(SessionClosedError):
+        session.speak("anybody?")
+    with pytest.raises(SessionClosedError):
+        session.start_soon(anyio.sleep, 1)

@@ -29,9 +29,9 @@ TEN_MINUTES = 10 * 60 * 50  # packets, 8.7 MB as messages
 START = StreamStart(stream_id="s", content_type="audio/x-mulaw", sample_rate=8000)
 LIMITS = Limits()
 WRITE = 0.3
-# The queues, once as objects beside their text; what one pull hands out is joined, framed, and cut
-# where the kernel took a part.
-BOUND = 2 * LIMITS.audio_buffer + LIMITS.control_buffer + 4 * LIMITS.transport_buffer
+# The queue of audio, once more for the objects round its text (nothing waits in that of control);
+# what one pull hands out is joined, framed, and cut where the kernel took a part.
+BOUND = 2 * LIMITS.audio_buffer + 4 * LIMITS.transport_buffer
 
 
 class Flood:

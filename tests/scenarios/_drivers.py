@@ -34,6 +34,7 @@ __all__ = [
     "React",
     "Server",
     "agent",
+    "any_stream",
     "run_server",
 ]
 
@@ -166,7 +167,7 @@ def _sync_app(server: Server, limits: Limits, timings: Timings) -> VoiceApp:
     return app
 
 
-async def _any_stream(
+async def any_stream(
     self: VoiceServer, connection: socket.socket, accepted_at: float
 ) -> StreamTransport:
     """In place of Server._transport: the way of any byte stream, over plain TCP."""
@@ -190,7 +191,7 @@ def _anyio(
             start_blocking_portal(backend=backend) as portal,
         ):
             if stream:
-                patch.setattr(VoiceServer, "_transport", _any_stream)
+                patch.setattr(VoiceServer, "_transport", any_stream)
             serve = functools.partial(app.serve, ssl=server_context() if tls else None)
             serving, (_, server.port) = portal.start_task(serve, "127.0.0.1", 0)
             if tls:
