@@ -10,27 +10,26 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
+from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
-from plivo_anyio._site import Site
+from plivo_anyio._site import Answers, Site
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_anyio._waits import Waiters
 from plivo_core import (
     Command,
     Ended,
-    Limits,
     PlivoError,
     RequestReceived,
     Response,
-    ServerConnection,
     SessionClosedError,
-    Timings,
 )
 
 __all__ = ["Driver"]
@@ -48,24 +47,24 @@ class Driver:
     def __init__(
         self,
         transport: Transport,
+        conn: Connection,
         *,
         site: Site,
-        limits: Limits,
-        timings: Timings,
-        accepted_at: float,
         on_request: Callable[[], None],
         backend: Backend,
         refusal: Response | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self._transport = transport
+        self.conn = conn
         self._refusal = refusal  # the answer, whatever the request may be
         self._site = site
+        self._answers = answers  # in place of the site, which then only counts
         self._on_request = on_request
         self.backend = backend
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
-        self.conn = ServerConnection(now=accepted_at, limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
         self._background: Background | None = None
@@ -148,7 +147,7 @@ class Driver:
 
     # -- what the transport tells --------------------------------------------------------------
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: Any) -> None:
         try:
             with self.lock:
                 now = self.clock()
@@ -168,7 +167,7 @@ class Driver:
         except BaseException as error:  # noqa: BLE001 - the main task raises it
             self._fail(error)
 
-    def pull(self) -> bytes:
+    def pull(self) -> Any:
         with self.lock:
             return self.conn.data_to_send()
 
@@ -307,7 +306,7 @@ class Driver:
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
         conn = self.conn
-        verdict = await self._site.answer(event)
+        verdict = await (self._answers or self._site.answer)(event)
         try:
             with self.lock:
                 if isinstance(verdict, Response):
