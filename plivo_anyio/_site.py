@@ -24,7 +24,7 @@ from plivo_core.wire import Headers
 if TYPE_CHECKING:
     from plivo_anyio._session import CallSession
 
-__all__ = ["Accept", "Authorize", "Site", "Voice"]
+__all__ = ["Accept", "Answers", "Authorize", "Site", "Voice"]
 
 Authorize = Callable[[Request], Awaitable[bool]]
 
@@ -35,6 +35,9 @@ class Accept:
 
     registry: Registry
     headers: Headers = ()
+
+
+Answers = Callable[[RequestReceived], Awaitable["Response | Accept"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +76,22 @@ class Site:
 
     async def answer(self, event: RequestReceived) -> Response | Accept:
         """What to do with a request. Raises nothing but cancellation; takes a bounded time."""
-        request = event.request
+        return await self.answer_at(event.request.path, event)
+
+    async def answer_at(self, path: str, event: RequestReceived) -> Response | Accept:
+        """The same where ``path`` is what is compared: a site mounted below another path."""
         if event.upgrade:
-            verdict = await self._counted(self._answer_upgrade, request)
-            if isinstance(verdict, Response):
-                self.counters.refused += 1
-            return verdict
+            voice = self._voices.get(path) or self._voices.get(None)
+            return await self.answer_call(voice, event)
         self.counters.requests += 1
-        return await self._counted(self._answer_plain, request)
+        return await self._counted(self._answer_plain(path, event.request))
+
+    async def answer_call(self, voice: Voice | None, event: RequestReceived) -> Response | Accept:
+        """Answer an upgrade that is for ``voice``, whatever its path."""
+        verdict = await self._counted(self._answer_upgrade(voice, event.request))
+        if isinstance(verdict, Response):
+            self.counters.refused += 1
+        return verdict
 
     def began(self, session: CallSession) -> None:
         """A call was accepted. Every driver says so, and, once, when the call has :meth:`ended`."""
@@ -100,12 +111,10 @@ class Site:
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _counted(
-        self, answer: Callable[[Request], Awaitable[Response | Accept]], request: Request
-    ) -> Response | Accept:
+    async def _counted(self, answer: Awaitable[Response | Accept]) -> Response | Accept:
         self._unfinished += 1
         try:
-            return await answer(request)
+            return await answer
         finally:
             self._finished()
 
@@ -114,10 +123,9 @@ class Site:
         if not self._unfinished and self._idle is not None:
             self._idle.set()
 
-    async def _answer_upgrade(self, request: Request) -> Response | Accept:
+    async def _answer_upgrade(self, voice: Voice | None, request: Request) -> Response | Accept:
         if (refusal := self._refusal()) is not None:
             return refusal
-        voice = self._voices.get(request.path) or self._voices.get(None)
         if voice is None:
             return plain(404, "no voice app serves this path")
         allowed = False
@@ -128,23 +136,22 @@ class Site:
         # A drain may have begun while authorize ran.
         return self._refusal() or Accept(registry=voice.registry)
 
-    async def _answer_plain(self, request: Request) -> Response:
-        path = request.path
+    async def _answer_plain(self, path: str, request: Request) -> Response:
         if path in (self._health, self._stats):
-            return self._report(request)
+            return self._report(path, request)
         if (refusal := self._refusal()) is not None:
             return refusal
-        answer = await self._routes.answer(request)
+        answer = await self._routes.answer(path, request)
         if answer is not None:
             return answer
         if path in self._voices or None in self._voices:
             return plain(426, "this address speaks WebSocket", ("upgrade", "websocket"))
         return plain(404, "not found")
 
-    def _report(self, request: Request) -> Response:
+    def _report(self, path: str, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return plain(405, "method not allowed", ("allow", "GET, HEAD"))
-        if request.path == self._health:
+        if path == self._health:
             facts: dict[str, object] = {"status": "draining" if self.draining else "ok"}
         else:
             facts = asdict(self.counters.snapshot())
