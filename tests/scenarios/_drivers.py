@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import uvicorn
 from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI, WebSocket
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from examples import embed_asyncio_protocol, embed_selectors
 from plivo_anyio import CallSession, VoiceApp
@@ -22,7 +26,7 @@ from plivo_core.events import Dtmf, StreamMedia, ToolCall
 from tests.adapter._tls import server_context
 from tests.scenarios._peer import PATIENCE, TLS
 
-__all__ = ["DRIVERS", "Call", "React", "Server", "agent", "run_server"]
+__all__ = ["ASGI_DRIVERS", "DRIVERS", "Call", "React", "Server", "agent", "run_server"]
 
 React = Callable[[Any, Event], None]
 
@@ -115,24 +119,35 @@ class Server:
 Driver = Callable[[Server, Limits, Timings], AbstractContextManager[None]]
 
 
+def _record(app: VoiceApp, server: Server, *, sync: bool = False) -> None:
+    """Let handlers of one kind or the other tell the server under test what they see."""
+
+    def seen(session: CallSession, event: Event) -> None:
+        server.react(session, event)
+
+    def over(session: CallSession) -> None:
+        assert session.ended is not None
+        server.react(session, session.ended)
+
+    def failed(session: CallSession, event: Event, error: Exception) -> None:
+        server.failed(error)
+
+    def of_kind(function: Callable[..., None]) -> Callable[..., object]:
+        async def handler(*args: Any) -> None:
+            function(*args)
+
+        return function if sync else handler
+
+    app.on_event(of_kind(seen))
+    app.on_disconnect(of_kind(over))
+    app.on_handler_error(of_kind(failed))
+
+
 def _anyio(backend: str, *, tls: bool = False) -> Driver:
     @contextmanager
     def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
         app = VoiceApp(limits=limits, timings=timings)
-
-        @app.on_event
-        async def on_event(session: CallSession, event: Event) -> None:
-            server.react(session, event)
-
-        @app.on_disconnect
-        async def on_disconnect(session: CallSession) -> None:
-            assert session.ended is not None
-            server.react(session, session.ended)
-
-        @app.on_handler_error
-        async def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
-            server.failed(error)
-
+        _record(app, server)
         with start_blocking_portal(backend=backend) as portal:
             serve = functools.partial(app.serve, ssl=server_context() if tls else None)
             serving, (_, server.port) = portal.start_task(serve, "127.0.0.1", 0)
@@ -185,13 +200,55 @@ def _asyncio_protocol(server: Server, limits: Limits, timings: Timings) -> Itera
         serving.cancel()
 
 
-DRIVERS: dict[str, Driver] = {
+def _asgi(framework: str, *, sync: bool = False) -> Driver:
+    """Behind uvicorn: mounted in Starlette, or handed over by a route of FastAPI."""
+
+    @contextmanager
+    def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
+        voice = VoiceApp(limits=limits, timings=timings)
+        _record(voice, server, sync=sync)
+        application: Starlette | FastAPI
+        if framework == "starlette":
+            application = Starlette(
+                routes=[Mount("/", app=voice.asgi)], lifespan=voice.asgi.lifespan
+            )
+        else:
+            application = FastAPI(lifespan=voice.asgi.lifespan)
+
+            @application.websocket("/{anywhere:path}")
+            async def call(websocket: WebSocket) -> None:
+                await voice.handle_fastapi(websocket)
+
+        config = uvicorn.Config(application, lifespan="on", log_config=None, ws="auto")
+        behind = uvicorn.Server(config)
+        with (
+            socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
+            start_blocking_portal(backend="asyncio") as portal,
+        ):
+            server.port = listener.getsockname()[1]
+            serving = portal.start_task_soon(behind.serve, [listener])
+            yield
+            assert not serving.done(), "the server died"
+            behind.should_exit = True
+            serving.result(PATIENCE)
+            assert voice.stats.calls == voice.stats.connections == 0
+
+    return run
+
+
+DRIVERS: dict[str, Driver] = {  # of all scenarios
     "anyio-asyncio": _anyio("asyncio"),
     "anyio-trio": _anyio("trio"),
     "anyio-asyncio-tls": _anyio("asyncio", tls=True),
     "anyio-trio-tls": _anyio("trio", tls=True),
     "selectors": _selectors,
     "asyncio-protocol": _asyncio_protocol,
+}
+ASGI_DRIVERS: dict[str, Driver] = {  # of those about messages: the bytes are the server's
+    "asgi-starlette": _asgi("starlette"),
+    "asgi-starlette-sync": _asgi("starlette", sync=True),
+    "asgi-fastapi": _asgi("fastapi"),
+    "asgi-fastapi-sync": _asgi("fastapi", sync=True),
 }
 
 
@@ -209,7 +266,7 @@ def run_server(
     `expected` is what the application may raise, beside SessionClosedError: a lost race.
     """
     server = Server(react)
-    with DRIVERS[driver](server, limits or Limits(), timings or Timings()):
+    with {**DRIVERS, **ASGI_DRIVERS}[driver](server, limits or Limits(), timings or Timings()):
         yield server
     for number in range(len(server.calls)):
         server.ended(number)

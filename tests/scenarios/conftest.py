@@ -9,13 +9,21 @@ from typing import Any, cast
 import pytest
 
 from plivo_core import UnknownEvent
-from tests.scenarios._drivers import DRIVERS, React, Server, agent, run_server
+from tests.scenarios._drivers import ASGI_DRIVERS, DRIVERS, React, Server, agent, run_server
 from tests.scenarios._peer import a_call
 
 Serve = Callable[..., Server]
 
 
-@pytest.fixture(params=DRIVERS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Scenarios about messages run over every driver, all others where the bytes are ours."""
+    if "driver" in metafunc.fixturenames:
+        about_messages = metafunc.definition.get_closest_marker("message") is not None
+        drivers = [*DRIVERS, *ASGI_DRIVERS] if about_messages else [*DRIVERS]
+        metafunc.parametrize("driver", drivers, indirect=True)
+
+
+@pytest.fixture
 def driver(request: pytest.FixtureRequest) -> str:
     return cast("str", request.param)
 
