@@ -68,7 +68,7 @@ class VoiceApp:
         self._mounted: list[VoiceApp] = []
         self._counters = Counters()
         self._servers: set[Server | AsgiApp] = set()
-        self._asgi: AsgiApp | None = None
+        self._asgi = self.asgi_app()
 
     # -- registration --------------------------------------------------------------------------
 
@@ -272,8 +272,6 @@ class VoiceApp:
         It is :meth:`asgi_app` with its defaults. A path of an app or a route is compared with what
         is below the path of the mount; ``request.path`` is the whole.
         """
-        if self._asgi is None:
-            self._asgi = self.asgi_app()
         return self._asgi
 
     def asgi_app(
@@ -302,11 +300,11 @@ class VoiceApp:
         it is answered as any upgrade is, afterwards closed with 1008 (1013 while draining). What is
         over already is left alone. Apps mounted on this one and its routes play no part.
         """
-        await self.asgi.serve_starlette(websocket)
+        await self._asgi.serve_starlette(websocket)
 
     async def handle_fastapi(self, websocket: StarletteWebSocket) -> None:
         """The same as :meth:`handle_starlette`: FastAPI's WebSocket is Starlette's."""
-        await self.asgi.serve_starlette(websocket)
+        await self._asgi.serve_starlette(websocket)
 
     def drain(self) -> None:
         """End gently: new requests get 503, and serve() returns when the last call has ended.

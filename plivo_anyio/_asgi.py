@@ -67,6 +67,7 @@ class AsgiApp:
         self._timings = timings
         self._drain_timeout = drain_timeout
         self._made: Site | None = None
+        self._draining = False  # asked for; maybe before there was a site
         self._scopes: set[anyio.CancelScope] = set()
 
     # -- what a server calls -------------------------------------------------------------------
@@ -113,10 +114,9 @@ class AsgiApp:
 
     def drain(self) -> None:
         """Refuse what is new. Idempotent."""
-        site = self._site
-        if not site.draining:
-            site.draining = True
-            site.counters.draining += 1
+        self._draining = True
+        if self._made is not None:
+            self._close(self._made)
 
     # -- scopes --------------------------------------------------------------------------------
 
@@ -125,7 +125,14 @@ class AsgiApp:
         # As late as can be: handlers, routes and apps may be added after `app.asgi` was passed on.
         if self._made is None:
             self._made = self._make_site()
+            if self._draining:
+                self._close(self._made)
         return self._made
+
+    def _close(self, site: Site) -> None:
+        if not site.draining:
+            site.draining = True
+            site.counters.draining += 1
 
     async def _serve(self, serve: Callable[[Site], Awaitable[None]]) -> None:
         """Run ``serve`` where cancellation is anyio's, with a barrier round it."""
@@ -215,7 +222,10 @@ class AsgiApp:
 
     def _restart(self) -> None:
         """Begin anew: one app may be started many times, by tests for example."""
-        self._made = self._make_site()
+        before, self._made = self._made, self._make_site()
+        self._draining = False
+        if before is not None and before.draining:
+            before.counters.draining -= 1
 
     async def _finish(self) -> None:
         """What SIGTERM does to our own server, but for the port, which is not ours."""
@@ -229,7 +239,6 @@ class AsgiApp:
             for scope in self._scopes:
                 scope.cancel()
             await site.wait_idle()  # a goodbye and on_disconnect, which are bounded
-        site.counters.draining -= 1
 
 
 async def _barred(serve: Callable[[Site], Awaitable[None]], site: Site) -> None:

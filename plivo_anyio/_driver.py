@@ -171,6 +171,10 @@ class Driver:
         with self.lock:
             return self.conn.data_to_send()
 
+    def pulled(self) -> None:
+        if self.conn.session.stalled_since is not None:
+            self._rearm_now()  # else the time of what is left would begin with the next input
+
     def writable(self) -> None:
         with self.lock:
             self._transport.flush()
