@@ -236,7 +236,7 @@ class AsgiApp:
         if patience.cancelled_caught:
             left = site.counters.snapshot().calls
             logger.warning("%s s are over: %d calls are cut", self._drain_timeout, left)
-            for scope in self._scopes:
+            for scope in tuple(self._scopes):
                 scope.cancel()
             await site.wait_idle()  # a goodbye and on_disconnect, which are bounded
 

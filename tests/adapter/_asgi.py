@@ -29,6 +29,9 @@ class Inbox:
         self._messages.append(message)
         self._changed.set()
 
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
     async def take(self) -> Any:
         while not self._messages:
             self._changed = anyio.Event()
@@ -94,6 +97,11 @@ class Connection:
         with anyio.fail_after(PATIENCE):
             message: Message = await self.from_app.take()
             return message
+
+    @property
+    def silent(self) -> bool:
+        """Whether the application has said nothing that was not taken."""
+        return not self.from_app
 
     async def accepted(self) -> None:
         self.to_app.put(CONNECT)
