@@ -8,7 +8,7 @@ knows how to take.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -85,15 +85,17 @@ class AsgiApp:
             raise ConfigError(f"there is no ASGI scope {kind!r} here")
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """The lifespan for a Starlette or FastAPI that this app is mounted in.
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None]:
+        """The lifespan for a Starlette or FastAPI that this very object is mounted in.
 
         Frameworks do not tell what they mount that the server stops:
-        ``Starlette(..., lifespan=voice.asgi.lifespan)`` drains at the end.
+        ``Starlette(..., lifespan=agent.lifespan)`` drains at the end.
         """
         self._restart()
-        yield
-        await self._finish()
+        try:
+            yield
+        finally:
+            await self._finish()
 
     async def serve_starlette(self, websocket: StarletteWebSocket) -> None:
         """See :meth:`plivo_anyio.VoiceApp.handle_starlette`."""
