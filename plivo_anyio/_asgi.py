@@ -224,10 +224,10 @@ class AsgiApp:
 
     def _restart(self) -> None:
         """Begin anew: one app may be started many times, by tests for example."""
-        before, self._made = self._made, self._make_site()
         self._draining = False
-        if before is not None and before.draining:
+        if (before := self._site).draining:
             before.counters.draining -= 1
+            self._made = self._make_site()
 
     async def _finish(self) -> None:
         """What SIGTERM does to our own server, but for the port, which is not ours."""

@@ -163,10 +163,10 @@ class AsgiConnection:
             code = 1013 if status == 503 else 1008
             self._out.append({"type": "websocket.close", "code": code, "reason": ""})
         else:
-            head = raw_headers((*headers, ("content-length", str(len(body)))))
+            # No Content-Length: uvicorn 0.50 writes its own beside it, and clients refuse two.
             kind = "websocket.http.response"
             self._out += [
-                {"type": f"{kind}.start", "status": status, "headers": head},
+                {"type": f"{kind}.start", "status": status, "headers": raw_headers(headers)},
                 {"type": f"{kind}.body", "body": body},
             ]
         self.session.receive_close(1000, initiator="local", now=now)
