@@ -104,7 +104,8 @@ class AsgiConnection:
         elif kind == "websocket.disconnect":
             code = data.get("code")
             # 1005 is ASGI's own default (and what servers say when there was no Close at all).
-            self._end(code if isinstance(code, int) else 1005, data.get("reason") or "", now)
+            code = int(code) if isinstance(code, int) else 1005  # an IntEnum in some servers
+            self._end(code, data.get("reason") or "", now)
         elif kind == "websocket.connect" and self._start_due is not None:
             self._start_due = None
             self._event = RequestReceived(self._request, upgrade=True)

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from starlette.websockets import WebSocket
+from websockets.frames import CloseCode
 
 from plivo_anyio import CallSession, VoiceApp
 from plivo_core import Limits, RemoteProtocolError, Request, Timings
@@ -37,7 +38,8 @@ def spoken(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"), [(1000, 1000), (1005, 1005), (1006, 1006), (4001, 4001), (None, 1005)]
+    ("said", "code"),
+    [(1000, 1000), (1005, 1005), (CloseCode.GOING_AWAY, 1001), (1006, 1006), (None, 1005)],
 )
 async def test_a_call_that_the_server_ends_ends_once(said: int | None, code: int) -> None:
     seen = Recorder()
@@ -47,6 +49,8 @@ async def test_a_call_that_the_server_ends_ends_once(said: int | None, code: int
         assert await server.gets() == spoken("5")
         server.leaves(said, reason=None)
     assert seen.told() == ("close", "remote", code)
+    assert seen.ends[0] is not None
+    assert type(seen.ends[0].code) is int
 
 
 @pytest.mark.parametrize(
