@@ -154,12 +154,12 @@ async def test_a_server_that_loses_our_close_hears_it_was_ours() -> None:
     assert seen.told() == ("stop", "remote", 1000)
 
 
-@pytest.mark.parametrize("text", ["x" * 101, "ö" * 51, "☎" * 34])
-async def test_a_message_over_the_limit_ends_the_call(text: str) -> None:
+@pytest.mark.parametrize("text", ["x" * 101, "ö" * 51, "☎" * 34, b"x" * 101])
+async def test_a_message_over_the_limit_ends_the_call(text: str | bytes) -> None:
     seen = Recorder(limits=Limits(max_message=100))
     async with connected(seen.app.asgi) as server:
         await server.accepted()
-        server.says("x" * 100, "ö" * 50, "☎" * 33, text)
+        server.says("x" * 100, "ö" * 50, "☎" * 33, b"x" * 100, text)
         close = {"type": "websocket.close", "code": 1009, "reason": "message too big"}
         assert await server.gets() == close
     assert seen.told() == ("error", "local", 1009)
@@ -175,7 +175,7 @@ async def test_what_no_websocket_says_is_ignored() -> None:
         server.to_app.put(CONNECT)
         server.to_app.put({"type": "websocket.receive", "text": None, "bytes": None})
         server.to_app.put({"type": "surprise"})
-        server.to_app.put({"type": "websocket.receive", "bytes": dtmf("5").encode()})
+        server.says(dtmf("5").encode())
         assert await server.gets() == spoken("5")
         server.leaves()
     assert seen.keys == "5"
