@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 import anyio
 from anyio.abc import TaskStatus
 
+from plivo_anyio._asgi import AsgiApp, StarletteWebSocket
 from plivo_anyio._listening import Listener, Where
 from plivo_anyio._logging import configure_from_environment, logger
 from plivo_anyio._registration import WebhookRegistration
@@ -78,7 +79,8 @@ class VoiceApp(WebhookRegistration):
         self._routes = Routes()
         self._mounted: list[VoiceApp] = []
         self._counters = Counters()
-        self._servers: set[Server] = set()
+        self._servers: set[Server | AsgiApp] = set()
+        self._asgi = self.asgi_app()
 
     # -- registration --------------------------------------------------------------------------
 
@@ -275,10 +277,52 @@ class VoiceApp(WebhookRegistration):
         make = functools.partial(self._server, ssl, drain_timeout, health, stats, stall_warning)
         anyio.run(self._run, where, make, backend=backend)
 
+    @property
+    def asgi(self) -> AsgiApp:
+        """This app for an ASGI server, or to be mounted in Starlette or FastAPI.
+
+        It is :meth:`asgi_app` with its defaults. A path of an app or a route is compared with what
+        is below the path of the mount; ``request.path`` is the whole.
+        """
+        return self._asgi
+
+    def asgi_app(
+        self,
+        *,
+        drain_timeout: float = _DRAIN_TIMEOUT,
+        health: str | None = None,
+        stats: str | None = None,
+    ) -> AsgiApp:
+        """The same with options, which are those of :meth:`serve`."""
+        _check_drain_timeout(drain_timeout)
+        made = AsgiApp(
+            functools.partial(self._site, health, stats),
+            Voice(self._registry, self._upgrades.admit),
+            limits=self._limits,
+            timings=self._timings,
+            drain_timeout=drain_timeout,
+        )
+        self._servers.add(made)
+        return made
+
+    async def handle_starlette(self, websocket: StarletteWebSocket) -> None:
+        """Serve one WebSocket of Starlette until its call is over, whatever its path.
+
+        It is accepted if that has not been done, once ``authorize`` allows it. Refused before that
+        it is answered as any upgrade is, afterwards closed with 1008 (1013 while draining). What is
+        over already is left alone. Apps mounted on this one and its routes play no part.
+        """
+        await self._asgi.serve_starlette(websocket)
+
+    async def handle_fastapi(self, websocket: StarletteWebSocket) -> None:
+        """The same as :meth:`handle_starlette`: FastAPI's WebSocket is Starlette's."""
+        await self._asgi.serve_starlette(websocket)
+
     def drain(self) -> None:
         """End gently: new requests get 503, and serve() returns when the last call has ended.
 
-        What is not over after ``drain_timeout`` gets Close 1001. For the event loop's thread.
+        What is not over after ``drain_timeout`` gets Close 1001. Behind an ASGI server only the
+        refusing is ours. For the event loop's thread.
         """
         for server in self._servers:
             server.drain()
@@ -298,10 +342,7 @@ class VoiceApp(WebhookRegistration):
     ) -> Server:
         if tls is not None:
             check_context(tls)
-        if not drain_timeout >= 0:
-            raise ConfigError(
-                f"drain_timeout is {drain_timeout!r}", hint="give seconds; 0 cuts calls at once"
-            )
+        _check_drain_timeout(drain_timeout)
         if stall_warning is not None and not stall_warning > 0:
             raise ConfigError(
                 f"stall_warning is {stall_warning!r}", hint="give seconds, or None for no warning"
@@ -410,3 +451,10 @@ class VoiceApp(WebhookRegistration):
                         break
                     logger.info("%s: draining", name)
                     server.drain()
+
+
+def _check_drain_timeout(drain_timeout: float) -> None:
+    if not drain_timeout >= 0:
+        raise ConfigError(
+            f"drain_timeout is {drain_timeout!r}", hint="give seconds; 0 cuts calls at once"
+        )

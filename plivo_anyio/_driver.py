@@ -17,9 +17,10 @@ from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
+from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
-from plivo_anyio._site import Site
+from plivo_anyio._site import Answers, Site
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_anyio._turnstile import Turnstile
 from plivo_anyio._waits import Waiters
@@ -27,13 +28,10 @@ from plivo_core import (
     Command,
     Ended,
     Event,
-    Limits,
     PlivoError,
     RequestReceived,
     Response,
-    ServerConnection,
     SessionClosedError,
-    Timings,
 )
 from plivo_core.events import StreamMedia
 
@@ -52,28 +50,28 @@ class Driver:
     def __init__(
         self,
         transport: Transport,
+        conn: Connection,
         *,
         site: Site,
-        limits: Limits,
-        timings: Timings,
-        accepted_at: float,
         on_request: Callable[[], None],
         backend: Backend,
         refusal: Response | None = None,
         peer: str | None = None,
         turnstile: Turnstile | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self._transport = transport
         self._peer = peer
+        self.conn = conn
         self._refusal = refusal  # the answer, whatever the request may be
         self._site = site
+        self._answers = answers  # in place of the site, which then only counts
         self._on_request = on_request
         self.backend = backend
         self.turnstile = turnstile  # for the thread of this call's handlers
         self.clock = self.backend.clock
         self.lock = threading.RLock()
         self._thread = threading.get_ident()
-        self.conn = ServerConnection(now=accepted_at, limits=limits, timings=timings)
         self._session: CallSession | None = None
         self._lanes: Lanes | None = None
         self._tally = 0, 0  # of the lanes that are no more
@@ -180,7 +178,7 @@ class Driver:
 
     # -- what the transport tells --------------------------------------------------------------
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: Any) -> None:
         try:
             with self.lock:
                 now = self.clock()
@@ -200,9 +198,13 @@ class Driver:
         except BaseException as error:  # noqa: BLE001 - the main task raises it
             self._fail(error)
 
-    def pull(self) -> bytes:
+    def pull(self) -> Any:
         with self.lock:
             return self.conn.data_to_send()
+
+    def pulled(self) -> None:
+        if self.conn.session.stalled_since is not None:
+            self._rearm_now()  # else the time of what is left would begin with the next input
 
     def writable(self) -> None:
         with self.lock:
@@ -363,7 +365,7 @@ class Driver:
     async def _answer(self, event: RequestReceived) -> None:
         self._on_request()
         conn = self.conn
-        verdict = await self._site.answer(event, self._peer)
+        verdict = await (self._answers or self._site.answer)(event, self._peer)
         try:
             with self.lock:
                 if isinstance(verdict, Response):

@@ -112,9 +112,9 @@ class RoutesAnswer:
         self._abandoned = 0  # threads, now; the total is the counters' business
         self._lock = threading.Lock()
 
-    async def answer(self, request: Request, peer: str | None = None) -> Response | None:
-        """The answer to a request; None: there is no such path."""
-        methods = self._by_path.get(request.path)
+    async def answer(self, path: str, request: Request, peer: str | None = None) -> Response | None:
+        """The answer to a request on ``path``; None: there is no such path."""
+        methods = self._by_path.get(path)
         if methods is None:
             return None
         get = methods.get("GET")

@@ -22,7 +22,7 @@ from plivo_anyio._stall import StallWatch
 from plivo_anyio._tls import TLSTransport
 from plivo_anyio._transport import StreamIO, StreamTransport, Transport, TransportLost
 from plivo_anyio._turnstile import Turnstile
-from plivo_core import Limits, Response, Timings
+from plivo_core import Limits, Response, ServerConnection, Timings
 
 __all__ = ["Server"]
 
@@ -203,11 +203,9 @@ class Server:
             if transport is not None:
                 await Driver(
                     transport,
+                    ServerConnection(now=accepted_at, limits=self._limits, timings=self._timings),
                     backend=self._backend,
                     site=self._site,
-                    limits=self._limits,
-                    timings=self._timings,
-                    accepted_at=accepted_at,
                     on_request=on_request,
                     refusal=refusal,
                     peer=peer,

@@ -24,7 +24,7 @@ from plivo_core.wire import Headers
 if TYPE_CHECKING:
     from plivo_anyio._session import CallSession
 
-__all__ = ["Accept", "Authorize", "Site", "Voice"]
+__all__ = ["Accept", "Answers", "Authorize", "Site", "Voice"]
 
 Authorize = Callable[[Request], Awaitable[bool]]
 Admit = Callable[[Request, "str | None"], Awaitable[bool]]
@@ -37,6 +37,9 @@ class Accept:
 
     registry: Registry
     headers: Headers = ()
+
+
+Answers = Callable[[RequestReceived, "str | None"], Awaitable["Response | Accept"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,26 @@ class Site:
 
         ``peer`` is the address at the other end of the socket, if it has one.
         """
-        request = event.request
+        return await self.answer_at(event.request.path, event, peer)
+
+    async def answer_at(
+        self, path: str, event: RequestReceived, peer: str | None
+    ) -> Response | Accept:
+        """The same where ``path`` is what is compared: a site mounted below another path."""
         if event.upgrade:
-            verdict = await self._counted(self._answer_upgrade, request, peer)
-            if isinstance(verdict, Response):
-                self.counters.refused += 1
-            return verdict
+            voice = self._voices.get(path) or self._voices.get(None)
+            return await self.answer_call(voice, event, peer)
         self.counters.requests += 1
-        return await self._counted(self._answer_plain, request, peer)
+        return await self._counted(self._answer_plain(path, event.request, peer))
+
+    async def answer_call(
+        self, voice: Voice | None, event: RequestReceived, peer: str | None
+    ) -> Response | Accept:
+        """Answer an upgrade that is for ``voice``, whatever its path."""
+        verdict = await self._counted(self._answer_upgrade(voice, event.request, peer))
+        if isinstance(verdict, Response):
+            self.counters.refused += 1
+        return verdict
 
     def began(self, session: CallSession) -> None:
         """A call was accepted. Every driver says so, and, once, when the call has :meth:`ended`."""
@@ -105,15 +120,10 @@ class Site:
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _counted(
-        self,
-        answer: Callable[[Request, str | None], Awaitable[Response | Accept]],
-        request: Request,
-        peer: str | None,
-    ) -> Response | Accept:
+    async def _counted(self, answer: Awaitable[Response | Accept]) -> Response | Accept:
         self._unfinished += 1
         try:
-            return await answer(request, peer)
+            return await answer
         finally:
             self._finished()
 
@@ -122,10 +132,11 @@ class Site:
         if not self._unfinished and self._idle is not None:
             self._idle.set()
 
-    async def _answer_upgrade(self, request: Request, peer: str | None) -> Response | Accept:
+    async def _answer_upgrade(
+        self, voice: Voice | None, request: Request, peer: str | None
+    ) -> Response | Accept:
         if (refusal := self._refusal()) is not None:
             return refusal
-        voice = self._voices.get(request.path) or self._voices.get(None)
         if voice is None:
             return plain(404, "no voice app serves this path")
         allowed = False
@@ -136,23 +147,22 @@ class Site:
         # A drain may have begun while authorize ran.
         return self._refusal() or Accept(registry=voice.registry)
 
-    async def _answer_plain(self, request: Request, peer: str | None) -> Response:
-        path = request.path
+    async def _answer_plain(self, path: str, request: Request, peer: str | None) -> Response:
         if path in (self._health, self._stats):
-            return self._report(request)
+            return self._report(path, request)
         if (refusal := self._refusal()) is not None:
             return refusal
-        answer = await self._routes.answer(request, peer)
+        answer = await self._routes.answer(path, request, peer)
         if answer is not None:
             return answer
         if path in self._voices or None in self._voices:
             return plain(426, "this address speaks WebSocket", ("upgrade", "websocket"))
         return plain(404, "not found")
 
-    def _report(self, request: Request) -> Response:
+    def _report(self, path: str, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return plain(405, "method not allowed", ("allow", "GET, HEAD"))
-        if request.path == self._health:
+        if path == self._health:
             facts: dict[str, object] = {"status": "draining" if self.draining else "ok"}
         else:
             facts = asdict(self.counters.snapshot())

@@ -39,6 +39,10 @@ class Receiver(Protocol):
         """The next piece to send; falsy: nothing for now."""
         ...
 
+    def pulled(self) -> None:
+        """What was pulled is being sent, which may take long: keep the time of what is left."""
+        ...
+
     def writable(self) -> None:
         """There is room again: flush."""
         ...
@@ -195,6 +199,7 @@ class StreamTransport:
         while True:
             while data := driver.pull():
                 self.blocked_since = self._clock()
+                driver.pulled()
                 try:
                     await self._stream.send(data)
                 except TransportLost:

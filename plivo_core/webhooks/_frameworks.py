@@ -23,6 +23,7 @@ def request_from_asgi(scope: Mapping[str, Any], body: bytes = b"") -> Request:
     """An ``http`` or ``websocket`` scope. Servers that keep no ``raw_path`` lose odd spellings."""
     raw_path = cast("bytes | None", scope.get("raw_path"))
     path = raw_path.decode("latin-1") if raw_path else quote(scope["path"], safe=_IN_PATH)
+    path = path.partition("?")[0]  # some servers leave the query in it
     pairs = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
     return _request(
         str(scope.get("method", "GET")),

@@ -41,6 +41,7 @@ from plivo_core.webhooks import (
 )
 from plivo_core.webhooks._callback import CALLBACKS
 from plivo_core.webhooks._explanation import _TEXTS as EXPLAINED
+from tests.adapter._asgi import connected
 from tests.examples.test_voice_examples import hold, served
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,16 @@ def number(text: str) -> float:
     return float(digits) * {"": 1, "KiB": 1024, "MiB": 1024 * 1024}[unit]
 
 
+@pytest.mark.parametrize(("cls", "column"), [(Limits, 2), (Timings, 3)])
+def test_the_asgi_page_says_of_every_bound_whose_it_is(
+    cls: type[Limits] | type[Timings], column: int
+) -> None:
+    text = text_of(ROOT / "docs/asgi.md")
+    rows = re.findall(r"^\| (?:Ours, as ever|The server's) \|.*$", text, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[column])]
+    assert sorted(named) == sorted(field.name for field in fields(cls))
+
+
 def public(cls: type[object]) -> set[str]:
     names = {*vars(cls), *getattr(cls, "__annotations__", ())}
     return {name for name in names if not name.startswith("_")}
@@ -142,6 +153,7 @@ def public(cls: type[object]) -> set[str]:
         ("webhooks", public(WebhookVerifier) | {"parts", "Settled", "Verified", "ReplayGuard"}),
         ("webhooks", {"mint", "mint_url", "check", "check_target", "authorize", "SignatureError"}),
         ("webhooks", {"request_from_asgi", "answer_webhook", "refusal", *EXPLAINED}),
+        ("asgi", {"asgi", "asgi_app", "handle_starlette", "handle_fastapi", "drain", "lifespan"}),
         ("testing", set(plivo_core.testing.__all__) - {"CallMode"}),
         ("answer-xml", {cls.__name__ for cls in CALLBACKS.values()} | CALLBACKS.keys()),
         ("answer-xml", {cls.__name__ for cls in (*Verb.__subclasses__(), Number, User)}),
@@ -267,6 +279,26 @@ async def test_the_app_of_the_voice_page_holds_a_call(capsys: pytest.CaptureFixt
     async with served(page.app.serve) as address:
         await hold(call, address)
     assert "cause='session.ended'" in capsys.readouterr().out
+
+
+@pytest.mark.anyio
+async def test_the_site_of_the_asgi_page_serves_calls_and_pages() -> None:
+    page = run_page(ROOT / "docs/asgi.md")
+    async with connected(page.site, path="/voice/call") as call:
+        await call.accepted()
+        call.says('{"type": "user.dtmf", "digit": "5"}')
+        assert "You pressed 5." in (await call.gets())["text"]
+        call.leaves()
+    async with connected(page.api, path="/agents/sales") as call:
+        await call.accepted()
+        call.leaves()
+    scope = {"type": "http", "method": "GET", "path": "/voice/motd"}
+    async with connected(page.site, **scope) as request:
+        request.to_app.put({"type": "http.request"})
+        await request.gets()
+        assert (await request.gets())["body"] == b"/voice/motd: we are open.\n"
+    await page.before_stop()
+    assert page.voice.stats.draining
 
 
 def test_the_handler_of_the_readme_is_still_a_function() -> None:

@@ -1,4 +1,4 @@
-"""The server examples as programs: TLS of one's own, and two workers on one port."""
+"""The server examples as programs: TLS of one's own, two workers on one port, behind uvicorn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[2]
@@ -135,3 +137,56 @@ def test_two_workers_share_a_port_and_drain_together(backend: str) -> None:
             assert list(call) == []
             assert call.protocol.close_code == 1000
         ends_cleanly(child, log)
+
+
+def page(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANG) as answer:
+        body: bytes = answer.read()
+        return body.decode()
+
+
+@contextmanager
+def behind_uvicorn(name: str) -> Iterator[int]:
+    """The port of an example behind uvicorn, which is interrupted at the end of the block."""
+    with program(name, "--port", str(port := free_port())) as (child, log):
+        reads(child, log, "Uvicorn running on")
+        yield port
+        child.send_signal(signal.SIGINT)
+        ends_cleanly(child, log)
+
+
+def test_starlette_mount_serves_calls_and_pages_below_its_mount() -> None:
+    with ExitStack() as stack:
+        with behind_uvicorn("starlette_mount") as port:
+            address = f"ws://127.0.0.1:{port}/voice/call"
+            with connect(address, compression=None) as call:
+                assert presses_a_key(call) == "You pressed 5."
+                assert page(port, "/voice/status") == "1 calls at the moment\n"
+            assert page(port, "/voice/healthz") == '{"status":"ok"}'
+            assert page(port, "/") == "This is the shop.\n"
+            with pytest.raises(InvalidStatus, match="404"):
+                connect(f"ws://127.0.0.1:{port}/voice/other", compression=None)
+            with pytest.raises(urllib.error.HTTPError, match="426"):
+                page(port, "/voice/call")
+            unfinished = stack.enter_context(connect(address, compression=None))
+            assert presses_a_key(unfinished) == "You pressed 5."
+        with pytest.raises(ConnectionClosed):
+            unfinished.recv(timeout=HANG)
+        assert unfinished.protocol.close_code == 1012  # the server's own, before it tells the app
+
+
+def test_fastapi_app_gives_calls_to_the_agent_that_its_route_names() -> None:
+    with behind_uvicorn("fastapi_app") as port:
+        address = f"ws://127.0.0.1:{port}/agents"
+        with (
+            connect(f"{address}/echo/call", compression=None) as echo,
+            connect(f"{address}/orders/call", compression=None) as orders,
+        ):
+            assert presses_a_key(echo) == "You pressed 5."
+            asked = {"type": "tool.called", "id": "t-1", "name": "check_order"}
+            orders.send(json.dumps({**asked, "arguments": {"order_id": "A-1"}}))
+            answer = json.loads(orders.recv(timeout=HANG))
+            assert answer["result"] == {"order": "A-1", "status": "shipped"}
+            assert json.loads(page(port, "/agents")) == {"orders": 1, "echo": 1}
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(f"{address}/nobody/call", compression=None)

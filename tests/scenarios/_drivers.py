@@ -14,8 +14,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+import uvicorn
 from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI, WebSocket
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from examples import embed_asyncio_protocol, embed_selectors
 from plivo_anyio import CallSession, VoiceApp
@@ -27,6 +31,7 @@ from tests.adapter._tls import server_context
 from tests.scenarios._peer import PATIENCE, TLS
 
 __all__ = [
+    "ASGI_DRIVERS",
     "DRIVERS",
     "FOR_MESSAGES",
     "WITHOUT_HALF_CLOSE",
@@ -129,42 +134,28 @@ class Server:
 Driver = Callable[[Server, Limits, Timings], AbstractContextManager[None]]
 
 
-def _async_app(server: Server, limits: Limits, timings: Timings) -> VoiceApp:
-    app = VoiceApp(limits=limits, timings=timings)
+def _record(app: VoiceApp, server: Server, *, sync: bool = False) -> None:
+    """Let handlers of one kind or the other tell the server under test what they see."""
 
-    @app.on_event
-    async def on_event(session: CallSession, event: Event) -> None:
+    def seen(session: CallSession, event: Event) -> None:
         server.react(session, event)
 
-    @app.on_disconnect
-    async def on_disconnect(session: CallSession) -> None:
+    def over(session: CallSession) -> None:
         assert session.ended is not None
         server.react(session, session.ended)
 
-    @app.on_handler_error
-    async def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
+    def failed(session: CallSession, event: Event, error: Exception) -> None:
         server.failed(error)
 
-    return app
+    def of_kind(function: Callable[..., None]) -> Callable[..., object]:
+        async def handler(*args: Any) -> None:
+            function(*args)
 
+        return function if sync else handler
 
-def _sync_app(server: Server, limits: Limits, timings: Timings) -> VoiceApp:
-    app = VoiceApp(limits=limits, timings=timings)
-
-    @app.on_event
-    def on_event(session: CallSession, event: Event) -> None:
-        server.react(session, event)
-
-    @app.on_disconnect
-    def on_disconnect(session: CallSession) -> None:
-        assert session.ended is not None
-        server.react(session, session.ended)
-
-    @app.on_handler_error
-    def on_handler_error(session: CallSession, event: Event, error: Exception) -> None:
-        server.failed(error)
-
-    return app
+    app.on_event(of_kind(seen))
+    app.on_disconnect(of_kind(over))
+    app.on_handler_error(of_kind(failed))
 
 
 async def any_stream(
@@ -176,16 +167,11 @@ async def any_stream(
     return StreamTransport(stream, self._backend, read_size=self._limits.read_size)
 
 
-def _anyio(
-    backend: str,
-    *,
-    tls: bool = False,
-    stream: bool = False,
-    make: Callable[[Server, Limits, Timings], VoiceApp] = _async_app,
-) -> Driver:
+def _anyio(backend: str, *, tls: bool = False, stream: bool = False, sync: bool = False) -> Driver:
     @contextmanager
     def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
-        app = make(server, limits, timings)
+        app = VoiceApp(limits=limits, timings=timings)
+        _record(app, server, sync=sync)
         with (
             pytest.MonkeyPatch.context() as patch,
             start_blocking_portal(backend=backend) as portal,
@@ -243,22 +229,64 @@ def _asyncio_protocol(server: Server, limits: Limits, timings: Timings) -> Itera
         serving.cancel()
 
 
+def _asgi(framework: str, *, sync: bool = False) -> Driver:
+    """Behind uvicorn: mounted in Starlette, or handed over by a route of FastAPI."""
+
+    @contextmanager
+    def run(server: Server, limits: Limits, timings: Timings) -> Iterator[None]:
+        voice = VoiceApp(limits=limits, timings=timings)
+        _record(voice, server, sync=sync)
+        application: Starlette | FastAPI
+        if framework == "starlette":
+            application = Starlette(
+                routes=[Mount("/", app=voice.asgi)], lifespan=voice.asgi.lifespan
+            )
+        else:
+            application = FastAPI(lifespan=voice.asgi.lifespan)
+
+            @application.websocket("/{anywhere:path}")
+            async def call(websocket: WebSocket) -> None:
+                await voice.handle_fastapi(websocket)
+
+        config = uvicorn.Config(application, lifespan="on", log_config=None, ws="auto")
+        behind = uvicorn.Server(config)
+        with (
+            socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
+            start_blocking_portal(backend="asyncio") as portal,
+        ):
+            server.port = listener.getsockname()[1]
+            serving = portal.start_task_soon(behind.serve, [listener])
+            yield
+            assert not serving.done(), "the server died"
+            behind.should_exit = True
+            serving.result(PATIENCE)
+            assert voice.stats.calls == voice.stats.connections == 0
+
+    return run
+
+
 # Those whose peer cannot end its own direction only: Python's TLS client cannot.
 WITHOUT_HALF_CLOSE = {"anyio-asyncio-tls", "anyio-trio-tls"}
 # Below the handlers these are the same as native-asyncio and sockets-trio.
 FOR_MESSAGES = {"sync-asyncio", "sync-trio"}
 
-DRIVERS: dict[str, Driver] = {
+DRIVERS: dict[str, Driver] = {  # of all scenarios
     "native-asyncio": _anyio("asyncio"),
     "sockets-trio": _anyio("trio"),
     "anyio-asyncio": _anyio("asyncio", stream=True),
     "anyio-trio": _anyio("trio", stream=True),
     "anyio-asyncio-tls": _anyio("asyncio", tls=True),
     "anyio-trio-tls": _anyio("trio", tls=True),
-    "sync-asyncio": _anyio("asyncio", make=_sync_app),
-    "sync-trio": _anyio("trio", make=_sync_app),
+    "sync-asyncio": _anyio("asyncio", sync=True),
+    "sync-trio": _anyio("trio", sync=True),
     "selectors": _selectors,
     "asyncio-protocol": _asyncio_protocol,
+}
+ASGI_DRIVERS: dict[str, Driver] = {  # of those about messages: the bytes are the server's
+    "asgi-starlette": _asgi("starlette"),
+    "asgi-starlette-sync": _asgi("starlette", sync=True),
+    "asgi-fastapi": _asgi("fastapi"),
+    "asgi-fastapi-sync": _asgi("fastapi", sync=True),
 }
 
 
@@ -276,7 +304,7 @@ def run_server(
     `expected` is what the application may raise, beside SessionClosedError: a lost race.
     """
     server = Server(react)
-    with DRIVERS[driver](server, limits or Limits(), timings or Timings()):
+    with {**DRIVERS, **ASGI_DRIVERS}[driver](server, limits or Limits(), timings or Timings()):
         yield server
     for number in range(len(server.calls)):
         server.ended(number)

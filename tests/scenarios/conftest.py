@@ -10,6 +10,7 @@ import pytest
 
 from plivo_core import UnknownEvent
 from tests.scenarios._drivers import (
+    ASGI_DRIVERS,
     DRIVERS,
     FOR_MESSAGES,
     WITHOUT_HALF_CLOSE,
@@ -26,16 +27,19 @@ Serve = Callable[..., Server]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A server per driver that can run the scenario.
 
-    `bytes` scenarios leave out what differs above the bytes only; with `half_close=True` those
-    drivers, too, whose peer cannot do that.
+    Those about messages run over every driver. `bytes` scenarios leave out what differs above the
+    bytes only; with `half_close=True` those drivers, too, whose peer cannot do that.
     """
     if "driver" in metafunc.fixturenames:
-        left_out = set[str]()
+        drivers = [*DRIVERS]
+        if metafunc.definition.get_closest_marker("message") is not None:
+            drivers += ASGI_DRIVERS
         if (mark := metafunc.definition.get_closest_marker("bytes")) is not None:
-            left_out |= FOR_MESSAGES
+            left_out = FOR_MESSAGES
             if mark.kwargs.get("half_close"):
-                left_out |= WITHOUT_HALF_CLOSE
-        metafunc.parametrize("driver", [name for name in DRIVERS if name not in left_out])
+                left_out = left_out | WITHOUT_HALF_CLOSE
+            drivers = [name for name in drivers if name not in left_out]
+        metafunc.parametrize("driver", drivers)
 
 
 @pytest.fixture

@@ -729,7 +729,7 @@ def _stalls(server: Server) -> None:
     server.wait(lambda: all(call.endings for call in server.calls))
 
 
-@pytest.mark.bytes
+@pytest.mark.message
 def test_a_peer_that_stops_reading_is_left_and_its_audio_dropped(serve: Serve) -> None:
     def loud(session: Any, event: Any) -> None:
         if isinstance(event, Dtmf):
@@ -744,7 +744,7 @@ def test_a_peer_that_stops_reading_is_left_and_its_audio_dropped(serve: Serve) -
     assert told(call.endings[0]) == ("error", "local", 1006)
 
 
-@pytest.mark.bytes
+@pytest.mark.message
 def test_a_peer_that_stops_reading_cannot_make_us_queue_commands(serve: Serve) -> None:
     def loud(session: Any, event: Any) -> None:
         if isinstance(event, Dtmf):

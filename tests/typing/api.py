@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
+from fastapi import WebSocket as FastAPIWebSocket
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.websockets import WebSocket as StarletteWebSocket
 from typing_extensions import assert_type
 
 from plivo_anyio import CallSession, ServerStats, VoiceApp
@@ -81,6 +85,13 @@ async def wrong_page(request: Request) -> int:
 
 assert_type(app.stats, ServerStats)
 app.mount(VoiceApp(path="/other"))
+site = Starlette(routes=[Mount("/voice", app=app.asgi)], lifespan=app.asgi.lifespan)
+site.mount("/other", app.asgi_app(health="/healthz", drain_timeout=5.0))
+
+
+async def route(websocket: StarletteWebSocket, same: FastAPIWebSocket) -> None:
+    await app.handle_starlette(websocket)
+    await app.handle_fastapi(same)
 
 
 def embed(conn: ServerConnection, data: bytes, now: float) -> None:
