@@ -203,7 +203,8 @@ def answer_webhook(
 def _parse(params: CallbackParameters, kind: CallbackKind | type[Callback]) -> Callback:
     if isinstance(kind, str):
         return parse_callback(params, kind)
-    given: object = kind
-    if not isinstance(given, type) or not issubclass(given, Callback):
+    parse = getattr(kind, "parse", None)
+    if parse is None:
         raise ConfigError("kind must be a callback class, or the name of one")
-    return given.parse(params)
+    callback: Callback = parse(params)
+    return callback

@@ -258,7 +258,7 @@ async def test_whoever_touches_the_core_holds_the_lock(
 
     if transport == "any stream":
         monkeypatch.setattr("plivo_anyio._server.Server._transport", any_stream)
-    monkeypatch.setattr("plivo_anyio._driver.ServerConnection", Checked)
+    monkeypatch.setattr("plivo_anyio._server.ServerConnection", Checked)
     monkeypatch.setattr(Driver, "__init__", checking_init)
     app, sessions = VoiceApp(timings=Timings(handler=0.05)), list[CallSession]()
     answering(app)

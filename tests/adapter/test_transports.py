@@ -94,6 +94,9 @@ class Driver:
         self.transport.flush()
         self._tell()
 
+    def pulled(self) -> None:
+        """Nothing of it is looked at."""
+
     def all_sent(self) -> None:
         self.sent += 1
         self._tell()
