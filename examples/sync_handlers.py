@@ -41,9 +41,13 @@ class Orders:
 orders = Orders()
 
 
+@app.on_connect
+def connected(session: CallSession) -> None:
+    session.data["questions"] = 0  # here, for tools run beside the handlers of other events
+
+
 @app.on(AgentSessionStarted)
 def started(session: CallSession, event: AgentSessionStarted) -> None:
-    session.data["questions"] = 0
     session.speak("Which order is it?")
 
 
