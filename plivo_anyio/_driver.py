@@ -314,7 +314,7 @@ class Driver:
                 self._lanes.check(now)
             # A clock may end a call, too: what its last handlers say leaves first.
             if self.conn.session.finishing:
-                self._pending = self._settle
+                self._wait_for(self._settle)
             else:
                 self._drain(now)
 

@@ -42,6 +42,7 @@ _HIGHEST_RATE = 16000  # Hz, of what Plivo sends (PROTOCOL.md 13)
 _ANSWERED = (ToolCallState.RESULT, ToolCallState.ERROR, ToolCallState.CANCELLED)
 
 
+_MAX_REPORTS = 100  # waiting for on_handler_error: two seconds of packets that all fail
 _ANY_MEDIA = StreamMedia(payload="")
 
 
@@ -68,6 +69,7 @@ class Lanes:
         self._tools_size = 0
         self._changed: anyio.Event | None = None
         self._dropped_media = 0
+        self._reports: list[tuple[Event, Exception]] = []
 
     def start(self) -> None:
         """Begin with ``on_connect``, in the control lane."""
@@ -172,10 +174,12 @@ class Lanes:
             return
         media_format = self._driver.conn.session.media_format
         content_type = event.content_type or (media_format.content_type if media_format else "")
-        # The rate and the size are the peer's word: no rate makes a megabyte short, and an empty
-        # packet counts a millisecond.
+        # The rate and the size are the peer's word: no rate makes a megabyte short or a packet
+        # longer than the lane (infinite, say, and sums would never recover), and an empty one
+        # counts a millisecond.
         rate = min(event.sample_rate, _HIGHEST_RATE)
-        ms = max(audio_duration_ms(event.payload, content_type, rate), 1.0)
+        ms = audio_duration_ms(event.payload, content_type, rate)
+        ms = min(max(ms, 1.0), self._limits.media_lane_ms)
         if chain.threaded:
             self._dropped_media += self.thread.put_media(event, ms, self._limits.media_lane_ms)
             return
@@ -264,8 +268,21 @@ class Lanes:
                 self._driver.post(functools.partial(self._report_soon, event, error))
 
     def _report_soon(self, event: Event, error: Exception) -> None:
-        if not self._driver.start_soon(self.report, event, error):
+        """Report from outside any task; one report at a time, as a lane's are."""
+        if len(self._reports) >= _MAX_REPORTS:
+            self._log(event, error)  # on_handler_error cannot follow
+            return
+        self._reports.append((event, error))
+        if len(self._reports) == 1 and not self._driver.start_soon(self._work_off_reports):
+            self._reports.clear()
             self._log(event, error)  # the call ended on the way here
+
+    async def _work_off_reports(self) -> None:
+        while self._reports:
+            try:
+                await self.report(*self._reports[0])
+            finally:
+                del self._reports[0]
 
     def _thread_is_idle(self) -> None:
         if self._changed is not None:
@@ -305,7 +322,8 @@ class Lanes:
             self._send_answer(event, result, failure)
         except Exception as error:  # noqa: BLE001 - say, a result that JSON cannot carry
             await self.report(event, error)
-            self._send_answer(event, None, "the tool failed")
+            if not isinstance(error, WebSocketError):  # else this one would fail as well
+                self._send_answer(event, None, "the tool failed")
 
     async def _run_catch_all(self, event: ToolCall) -> None:
         if self._registry.catch_all is not None:
@@ -323,10 +341,13 @@ class Lanes:
             or session.tool_calls.state(event.id) in _ANSWERED
         ):
             return
-        if failure:
-            session.send_tool_error(event.id, failure)
-        elif result is not None:
-            session.send_tool_result(event.id, result)
+        try:
+            if failure:
+                session.send_tool_error(event.id, failure)
+            elif result is not None:
+                session.send_tool_result(event.id, result)
+        except SessionClosedError:
+            pass  # the call was faster
 
     # -- trouble -------------------------------------------------------------------------------
 

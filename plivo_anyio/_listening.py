@@ -118,6 +118,10 @@ class _Listener:
                 continue  # another worker took it
             except anyio.ClosedResourceError:
                 break
+            except OSError as error:
+                if error.errno == errno.EBADF:  # closed between the wait and the accept
+                    break
+                raise
             connection.setblocking(False)
             return connection
         raise anyio.ClosedResourceError

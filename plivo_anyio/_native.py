@@ -26,7 +26,10 @@ class NativeTransport(asyncio.BufferedProtocol):
         "_buffer",
         "_clock",
         "_driver",
+        "_early",
+        "_early_eof",
         "_idle",
+        "_reading",
         "_transport",
         "blocked_since",
         "lost",
@@ -38,6 +41,9 @@ class NativeTransport(asyncio.BufferedProtocol):
         self._idle: Parker = backend.parker()  # where the end waits for the last bytes to leave
         self._driver: Receiver | None = None
         self._transport: asyncio.Transport  # from connection_made() on
+        self._early = b""  # what came before there was a driver
+        self._early_eof = False
+        self._reading = True
         self.blocked_since: float | None = None
         self.lost = False
 
@@ -58,9 +64,13 @@ class NativeTransport(asyncio.BufferedProtocol):
 
     def start(self, driver: Receiver, tasks: TaskGroup) -> None:
         self._driver = driver
-        if self.lost:
+        # uvloop reads before connect() can pause it: once, for a pause follows.
+        early, self._early = self._early, b""
+        if early:
+            driver.received(early)
+        if self.lost or self._early_eof:
             driver.received_eof()
-        else:
+        if not self.lost and self._reading:
             self._transport.resume_reading()
 
     def flush(self) -> None:
@@ -79,10 +89,12 @@ class NativeTransport(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     def pause_reading(self) -> None:
+        self._reading = False
         if not self.lost:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
+        self._reading = True
         if not self.lost:
             self._transport.resume_reading()
 
@@ -113,12 +125,16 @@ class NativeTransport(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        driver = self._driver
-        assert driver is not None
-        driver.received(bytes(self._buffer[:nbytes]))
+        data = bytes(self._buffer[:nbytes])
+        if self._driver is None:
+            self._early += data
+        else:
+            self._driver.received(data)
 
     def eof_received(self) -> bool:
-        if self._driver is not None:
+        if self._driver is None:
+            self._early_eof = True
+        else:
             self._driver.received_eof()
         return True  # the other direction stays open
 

@@ -30,6 +30,8 @@ __all__ = ["Server"]
 # went before it was accepted, a firewall's word) is a reason to try again.
 _BROKEN_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 
+_MAX_REFUSING = 64  # connections being told that there is no room
+
 
 class Server:
     """Serves one site on any number of listeners, once."""
@@ -60,6 +62,8 @@ class Server:
         self._closed = False
         self.connections = 0
         self.half_open = 0
+        self._refusing = 0
+        self._warn_again_at = float("-inf")
 
     @property
     def draining(self) -> bool:
@@ -97,7 +101,8 @@ class Server:
 
     async def _drain(self, listeners: Sequence[Listener]) -> None:
         """Until the last call ended, or the time is up. Meanwhile the site answers 503."""
-        with anyio.move_on_after(self._drain_timeout) as patience:
+        until = self._backend.clock() + self._drain_timeout
+        with anyio.CancelScope(deadline=until) as patience:
             await self._site.wait_idle()
         if patience.cancelled_caught:
             left = self._site.counters.snapshot().calls
@@ -106,7 +111,8 @@ class Server:
         # A balancer that has not noticed yet goes on asking, so an end of the asking cannot be
         # waited for: stop listening, and let the last answers leave.
         await self._close(listeners)
-        with anyio.move_on_after(self._timings.linger * 2):
+        last = self._backend.clock() + self._timings.linger * 2
+        with anyio.CancelScope(deadline=max(until, last)):
             while self.connections > self.half_open:
                 self._changed = anyio.Event()
                 await self._changed.wait()
@@ -157,13 +163,24 @@ class Server:
             or self.half_open >= self._limits.max_half_open
         ):
             counters.refused += 1
-            logger.warning("refused a connection: %d are open", self.connections)
-            # Over TLS no word without a handshake, which is the dearest part of a connection.
-            if self._tls is not None:
+            if accepted_at >= self._warn_again_at:
+                self._warn_again_at = accepted_at + 1
+                logger.warning(
+                    "refused a connection: %d are open, %d were refused so far",
+                    self.connections,
+                    counters.refused,
+                )
+            # Over TLS no word without a handshake, which is the dearest part of a connection; and
+            # who comes in crowds is not worth a word, which takes a descriptor for a second.
+            if self._tls is not None or self._refusing >= _MAX_REFUSING:
                 connection.close()
                 return
-            refusal = Response(status=503, body=b"too many calls\n")
-            await self._drive(connection, accepted_at, lambda: None, refusal)
+            self._refusing += 1
+            try:
+                refusal = Response(status=503, body=b"too many calls\n")
+                await self._drive(connection, accepted_at, lambda: None, refusal)
+            finally:
+                self._refusing -= 1
             return
         half_open = True
 

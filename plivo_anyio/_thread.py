@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from plivo_anyio._logging import logger
 from plivo_core import LocalProtocolError, WebSocketError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class CallThread:
         self._worker: _Worker | None = None
         self._jobs: deque[_Job] = deque()
         self._over = False
+        self._threadless = False  # no thread could be started; told once
         self._due: float | None = None  # when the media handler that runs is late
         self.media: deque[tuple[StreamMedia, float]] = deque()
         self.media_ms = 0.0
@@ -92,7 +94,8 @@ class CallThread:
         try:
             with self._driver.lock:
                 self._jobs.append(job)
-                self._kick()
+                if not self._kick():
+                    raise RuntimeError("there is no thread for a sync handler")
             while not job.done:
                 await job.waiting.park()
         finally:
@@ -186,8 +189,11 @@ class CallThread:
         if self._jobs or (self.media and not self.paused):
             self._kick()
 
-    def _kick(self, turnstile: Turnstile | None = None, *, start: bool = True) -> None:
-        """See to it that somebody works: at once, or when it is our turn at the turnstile."""
+    def _kick(self, turnstile: Turnstile | None = None, *, start: bool = True) -> bool:
+        """See to it that somebody works: at once, or when it is our turn at the turnstile.
+
+        False: there is no thread to be had; what is queued waits for the next kick.
+        """
         worker = self._worker
         if worker is not None:
             if turnstile is None:
@@ -205,9 +211,14 @@ class CallThread:
             self._worker = worker
             try:
                 thread.start()
-            except RuntimeError:  # the machine has no thread left
+            except RuntimeError as error:
                 self._worker = None
-                raise
+                if not self._threadless:
+                    self._threadless = True
+                    logger.error("sync handlers wait: %s", error)
+                return False
+            self._threadless = False
+        return True
 
     # -- the thread's side ---------------------------------------------------------------------
 
