@@ -41,9 +41,13 @@ class Orders:
 orders = Orders()
 
 
+@app.on_connect  # nothing runs before it; a tool need not wait for the handler below
+def connected(session: CallSession) -> None:
+    session.data["questions"] = 0
+
+
 @app.on(AgentSessionStarted)
 def started(session: CallSession, event: AgentSessionStarted) -> None:
-    session.data["questions"] = 0
     session.speak("Which order is it?")
 
 
