@@ -41,9 +41,9 @@ class Orders:
 orders = Orders()
 
 
-@app.on_connect
+@app.on_connect  # nothing runs before it; a tool need not wait for the handler below
 def connected(session: CallSession) -> None:
-    session.data["questions"] = 0  # here, for tools run beside the handlers of other events
+    session.data["questions"] = 0
 
 
 @app.on(AgentSessionStarted)

@@ -21,6 +21,7 @@ from plivo_anyio._thread import CallThread, as_exception, not_sync
 from plivo_core import (
     Event,
     InvalidMessage,
+    SendQueueFull,
     SessionClosedError,
     ToolCallExpired,
     UnknownEvent,
@@ -322,8 +323,7 @@ class Lanes:
             self._send_answer(event, result, failure)
         except Exception as error:  # noqa: BLE001 - say, a result that JSON cannot carry
             await self.report(event, error)
-            if not isinstance(error, WebSocketError):  # else this one would fail as well
-                self._send_answer(event, None, "the tool failed")
+            self._send_answer(event, None, "the tool failed")
 
     async def _run_catch_all(self, event: ToolCall) -> None:
         if self._registry.catch_all is not None:
@@ -346,8 +346,8 @@ class Lanes:
                 session.send_tool_error(event.id, failure)
             elif result is not None:
                 session.send_tool_result(event.id, result)
-        except SessionClosedError:
-            pass  # the call was faster
+        except (SessionClosedError, SendQueueFull):
+            pass  # the call is over, or is being ended for that
 
     # -- trouble -------------------------------------------------------------------------------
 

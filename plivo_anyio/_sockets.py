@@ -128,6 +128,8 @@ class SocketTransport:
                     await anyio.lowlevel.checkpoint()
                 while not self._reading:
                     await self._to_read.park()
+                if self._driver is None:
+                    break  # closed meanwhile; trio must not be asked to wait for no descriptor
         except (anyio.ClosedResourceError, OSError, ValueError):
             pass  # a reset is an end like any other; so is our own close
         driver.received_eof()

@@ -222,7 +222,7 @@ async def test_a_handler_that_got_no_thread_does_not_run_later(
     monkeypatch.setattr(threading.Thread, "start", scarce)
     async with a_call(app) as caller:
         await caller.says(Dtmf(digit="1"))
-        assert await caller.receives() == Speak("can't start new thread")
+        assert await caller.receives() == Speak("there is no thread for a sync handler")
         await caller.says(Dtmf(digit="2"))
         assert await caller.receives() == Speak("2")
     assert seen == ["2"]

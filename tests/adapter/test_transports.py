@@ -421,3 +421,18 @@ async def swallow(peer: Peer) -> bytes:
         while more := await peer.reads(1 << 16):
             data += more
     return bytes(data)
+
+
+async def test_a_close_that_overtakes_a_reader_is_an_end_each_time(kind: str) -> None:
+    """trio remembers who waited for a descriptor that is none, and refuses the next one."""
+    for _ in range(3):
+        async with connected(kind) as (driver, peer):
+            driver.on_received = driver.transport.pause_reading
+            peer.sock.send(b"x")
+            await driver.until(lambda: driver.data)
+            await anyio.wait_all_tasks_blocked()
+            driver.transport.resume_reading()
+            with anyio.CancelScope() as scope:
+                scope.cancel()  # as little waiting as can be: the reader must not run first
+                await driver.transport.aclose()
+            await anyio.wait_all_tasks_blocked()

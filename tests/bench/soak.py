@@ -136,6 +136,7 @@ class Call(asyncio.Protocol):
         self.changed = asyncio.Event()
         self.closed = False  # by a Close of the server
         self.lost = False
+        self.error: Exception | None = None  # what it was lost by
         self.finished = False  # our direction is
         self._data = bytearray()
 
@@ -180,7 +181,7 @@ class Call(asyncio.Protocol):
         del data[:at]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self.lost, self.error = True, exc
         self.changed.set()
 
     async def until(self, condition: str) -> bool:
@@ -227,7 +228,8 @@ class Soak:
         self.calls += 1
         try:
             if not await call.until("upgraded"):
-                self.problems.append("no answer to an upgrade")
+                how = "lost" if call.lost else f"silent for {PATIENCE} s"
+                self.problems.append(f"no answer to an upgrade: {how}, {call.error!r}")
                 return
             await self._talk(call, self.random.uniform(1, 15))
             if call.lost or call.closed:
@@ -247,7 +249,8 @@ class Soak:
         while due < until and not call.lost:
             call.transport.write(MEDIA)
             call.sent += 1
-            due += INTERVAL
+            # What a busy machine held up is lost, as on a telephone line: no second load on top.
+            due = max(due + INTERVAL, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _end(self, call: Call, ending: str) -> None:

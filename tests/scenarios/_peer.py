@@ -279,6 +279,6 @@ class Peer:
         try:
             while more := self.sock.recv(65536):
                 data += more
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLEOFError):
             pass
         return data

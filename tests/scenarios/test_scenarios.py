@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
@@ -715,7 +716,7 @@ def _stalls(server: Server) -> None:
             asked, deadline = 0, time.monotonic() + PATIENCE
             while not ended() or asked < 40:
                 assert time.monotonic() < deadline, f"no end after {asked} times 512 KiB"
-                with contextlib.suppress(ConnectionError):
+                with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
                     deaf.send(frame(TEXT, dtmf("5")))
                 asked += 1
                 other.send(media(PACKET))
