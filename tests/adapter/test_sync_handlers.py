@@ -223,7 +223,7 @@ async def test_a_sync_function_that_gives_an_awaitable_is_told_so() -> None:
 async def test_a_handler_that_never_returns_is_reported_once_and_its_call_goes_on(
     event: Any, release: threading.Event
 ) -> None:
-    app, reported = VoiceApp(timings=Timings(handler=0.1)), list[str]()
+    app, reported = VoiceApp(timings=Timings(handler=0.3)), list[str]()
     sessions = list[CallSession]()
 
     def stuck(session: CallSession, event: object) -> None:
@@ -256,7 +256,7 @@ async def test_a_handler_that_never_returns_is_reported_once_and_its_call_goes_o
 async def test_a_sync_tool_past_its_deadline_is_answered_for_and_left(
     release: threading.Event,
 ) -> None:
-    app = VoiceApp(timings=Timings(tool_call=0.1))
+    app = VoiceApp(timings=Timings(tool_call=0.3))
 
     @app.tool("stuck")
     def stuck(session: CallSession, call: ToolCall) -> str:
@@ -304,7 +304,7 @@ async def test_a_hundred_stuck_calls_do_not_starve_another(release: threading.Ev
 
 
 async def test_a_call_whose_handlers_are_stuck_too_often_ends(release: threading.Event) -> None:
-    app = VoiceApp(timings=Timings(handler=0.02), limits=Limits(max_abandoned_handlers=2))
+    app = VoiceApp(timings=Timings(handler=0.1), limits=Limits(max_abandoned_handlers=2))
     ended = list[Any]()
 
     @app.on(Dtmf)
@@ -320,7 +320,7 @@ async def test_a_call_whose_handlers_are_stuck_too_often_ends(release: threading
         ended.append(session.ended)
 
     async with a_call(app) as caller:
-        await caller.says(*(Dtmf(digit="0") for _ in range(3)))
+        await caller.says(*(Dtmf(digit="0") for _ in range(8)))
         _, end = await caller.ends()
         assert (end.code, end.reason) == (1011, "handlers stuck")
         await until(lambda: ended)
