@@ -304,7 +304,9 @@ async def test_a_hundred_stuck_calls_do_not_starve_another(release: threading.Ev
 
 
 async def test_a_call_whose_handlers_are_stuck_too_often_ends(release: threading.Event) -> None:
-    app = VoiceApp(timings=Timings(handler=0.1), limits=Limits(max_abandoned_handlers=2))
+    app = VoiceApp(
+        timings=Timings(handler=0.1, end_grace=0.2), limits=Limits(max_abandoned_handlers=2)
+    )
     ended = list[Any]()
 
     @app.on(Dtmf)

@@ -39,8 +39,7 @@ def test_the_cost_per_packet_does_not_grow_with_the_call(figures: dict[str, floa
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
-@pytest.mark.parametrize("handler", ["async", "sync"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(("backend", "handler"), [("asyncio", "async"), ("trio", "sync")])
 def test_calls_that_break_off_leave_nothing_behind(backend: str, handler: str) -> None:
     """Five seconds of it. Memory is for ten minutes: here it may still settle."""
     options = ("--minutes", "0.08", "--calls", "25", "--tolerance", "0.5")
