@@ -61,7 +61,7 @@ class WebhookMiddleware:
         self._endpoint = WebhookEndpoint(
             known, replay_guard=replay_guard, methods=methods, json=json, unsigned=unsigned
         )
-        self._max_body = known.limits.max_body
+        self._max_body = known.limits.max_webhook_body
         self._explain = explain
         self._body_timeout = body_timeout
         if unsigned:

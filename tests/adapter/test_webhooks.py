@@ -94,7 +94,9 @@ async def test_a_replay_is_handled_once_and_another_body_is_refused() -> None:
 
 async def test_a_body_over_the_cap_is_413() -> None:
     async with answering() as (port, seen):
-        assert (await posts(port, a_new_hook([("a", "b" * Limits().max_body)]))).status == 413
+        assert (
+            await posts(port, a_new_hook([("a", "b" * Limits().max_webhook_body)]))
+        ).status == 413
         assert (await posts(port, a_new_hook([("a", "")] * 1001))).status == 413  # fields
         assert seen == []
 

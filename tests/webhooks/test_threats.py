@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from plivo_core import ConfigError, ReplayedNonce, SignatureError
-from plivo_core.webhooks import ReplayGuard, refusal, sign_v3, validate_signature_v3
+from plivo_core import ConfigError, Limits, ReplayedNonce, SignatureError
+from plivo_core.webhooks import ReplayGuard, _texts, refusal, sign_v3, validate_signature_v3
 from plivo_core.wire import Response
 from tests.webhooks._hooks import (
     FORM,
@@ -264,7 +264,7 @@ def test_threat_17_sizes_are_checked_before_any_signature_is_computed(
         (plain.with_header(SIG, "x" * 4097), "signature_too_long"),
         (plain.with_header(SIG, "x\u00ef"), "signature_not_ascii"),
         (plain.with_header(SIG_NONCE, "7" * 65), "nonce_syntax"),
-        (replace(plain, body=b"a" * 1048577), "body_too_large"),
+        (replace(plain, body=b"a" * 65537), "body_too_large"),
         (replace(plain, body=b"a&" * 1000), "too_many_fields"),
     ):
         assert refused(bent)[1] == reason
@@ -283,6 +283,57 @@ def test_threat_17_work_is_linear_in_the_body() -> None:
         return min(rounds)
 
     assert seconds(960) < 60 * seconds(60)  # 16 for linear, 256 for quadratic work
+
+
+def _filled(unit: bytes, *, before: bytes = b"a=", after: bytes = b"") -> bytes:
+    room = Limits().max_webhook_body - len(before) - len(after)
+    return before + (unit * (room // len(unit))).rstrip(b",") + after
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        pytest.param(FORM, _filled(b"%"), id="stray-percents"),
+        pytest.param(FORM, _filled(b"%41"), id="percents"),
+        pytest.param(FORM, _filled(b"%41" * 20 + b"&"), id="fields"),
+        pytest.param(
+            "application/json", _filled(b"[0],", before=b'{"a":[', after=b"]}"), id="lists"
+        ),
+        pytest.param("application/json", _filled(b"1,", before=b'{"a":[', after=b"]}"), id="items"),
+        pytest.param("application/json", _filled(b'"":{', before=b"{"), id="deep"),
+    ],
+)
+def test_threat_17_the_largest_body_does_not_hold_the_loop(content_type: str, body: bytes) -> None:
+    hook = replace(a_hook(), body=body, more={"json": True})
+    hook = hook.with_header("Content-Type", content_type)
+    rounds = []
+    for _ in range(5):
+        begin = time.process_time()
+        assert refused(hook)[0] in (400, 403, 413)
+        rounds.append(time.process_time() - begin)
+    assert min(rounds) < 0.05  # 1 to 5 ms; a second and more with 1 MiB and no other bound
+
+
+def test_threat_17_a_query_of_stray_percents_is_cheap_and_kept() -> None:
+    hook = a_hook(target="/v?a=" + "%" * 16000)
+    begin = time.process_time()
+    assert hook.verified_by(a_verifier()).query["a"] == "%" * 16000
+    assert time.process_time() - begin < 0.05
+
+
+def test_threat_17_the_parameters_are_put_into_one_text_for_all_urls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = list[object]()
+    real = _texts.canonical_v3
+
+    def counted(*arguments: Any) -> str:
+        calls.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(_texts, "canonical_v3", counted)
+    refused(a_hook(target="/", token="guess"), public_url="https://u:p@hooks.example.com/in")
+    assert len(calls) == 1
 
 
 def test_threat_18_errors_quote_little_and_escape_it() -> None:
