@@ -59,14 +59,15 @@ class UpgradeChecks:
     def start(self) -> None:
         """Before the first request. Raises ConfigError where there is nothing to verify with."""
         if self._signed and self._verifier is None:
-            self._verifier = self._webhooks.verifier
+            _ = self._webhooks.verifier
 
     async def admit(self, request: Request, peer: str | None) -> bool:
         """Whether the upgrade may go on. Raises what ``authorize`` and the store raise."""
         try:
             check_origin(request.headers, self._allowed_origins)
-            if self._verifier is not None:
-                self._verifier.verify_upgrade(
+            if self._signed:  # not "if there is a verifier": it may be required after the start
+                verifier = self._verifier or self._webhooks.verifier
+                verifier.verify_upgrade(
                     target=request.target,
                     headers=request.headers,
                     peer=peer,

@@ -152,8 +152,8 @@ class WebhookVerifier:
 
         :class:`UnacceptableRequest`: ``method`` (405), ``target``, ``headers``,
         ``content_length``, ``query_not_utf8``, ``form_not_utf8``, ``body_of_get``,
-        ``body_not_ascii``, ``form_percent``, ``body_not_json``, ``body_not_unicode``, ``body_parsed`` (400),
-        ``body_too_large``, ``too_many_fields`` (413), ``content_encoding``, ``content_type``,
+        ``body_not_ascii``, ``form_percent``, ``body_not_json``, ``body_not_unicode``,
+        ``body_parsed`` (400), ``body_too_large``, ``too_many_fields`` (413), ``content_encoding``, ``content_type``,
         ``charset`` (415). :class:`MissingSignature`: ``signature_missing``, ``nonce_missing``,
         ``v2_only``, ``main_account_only``, ``own_account_only``. :class:`MalformedSignature`:
         ``signature_repeated``, ``signature_too_long``, ``signature_not_ascii``,

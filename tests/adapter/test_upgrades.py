@@ -184,6 +184,21 @@ async def test_a_required_signature_without_a_token_to_check_it_does_not_start(
         await app.serve("127.0.0.1", 0)
 
 
+async def test_a_signature_may_be_required_late_and_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = an_app()
+    async with serving(app) as port:
+        assert await upgrade(port) == 101
+        for _ in range(2):
+            app.require_upgrade_signature()
+            assert await upgrade(port) == 403
+            assert await upgrade(port, headers=an_upgrade().headers) == 101
+    monkeypatch.delenv("PLIVO_AUTH_TOKEN", raising=False)
+    without_a_token = VoiceApp(path="/call")
+    async with serving(without_a_token) as port:
+        without_a_token.require_upgrade_signature()
+        assert await upgrade(port) == 403
+
+
 async def test_a_trusted_proxy_says_which_host_the_upgrade_was_for() -> None:
     signed = an_upgrade("wss://other.example/call").with_header("X-Forwarded-Host", "other.example")
     for trusted, status in (("127.0.0.0/8", 101), ("10.0.0.7", 403)):
