@@ -161,6 +161,34 @@ async def test_a_replay_gets_the_same_answer_and_another_body_none() -> None:
     assert len(inner.seen) == 1
 
 
+async def test_an_answer_is_sent_by_messages_that_can_be_remembered() -> None:
+    seen, headers = list[Any](), list[Any]()
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(sorted(scope["extensions"]))
+        framed = [(b"Transfer-Encoding", b"chunked"), (b"x-name", b"kept")]
+        await send({"type": "http.response.start", "status": 200, "headers": framed})
+        await send({"type": "http.response.body", "body": b"<Response/>"})
+
+    app = WebhookMiddleware(inner, a_verifier())
+    hook = a_new_hook()
+    extensions = {
+        f"http.response.{name}": {} for name in ("pathsend", "zerocopysend", "trailers", "push")
+    }
+
+    async def with_extensions(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            headers.extend([message["headers"]] if "headers" in message else [])
+            await send(message)
+
+        await app({**scope, "extensions": {**extensions, "tls": {}}}, receive, noting)
+
+    for _ in range(2):
+        assert await sends(with_extensions, hook) == (200, b"<Response/>")
+    assert seen == [["http.response.push", "tls"]]
+    assert headers[1] == [(b"x-name", b"kept"), (b"content-length", b"11")]
+
+
 async def test_an_answer_too_large_to_keep_passes_once() -> None:
     inner = Application(size=200)
     app = WebhookMiddleware(inner, a_verifier(), replay_guard=ReplayGuard(max_answer=100))
