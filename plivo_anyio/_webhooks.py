@@ -160,9 +160,12 @@ async def finish(endpoint: WebhookEndpoint, hook: Verified, response: Response) 
 
 
 async def abandon(endpoint: WebhookEndpoint, hook: Verified) -> None:
-    """No answer came of it."""
-    with anyio.CancelScope(shield=True):
-        await with_store(endpoint.replay_guard.store, functools.partial(endpoint.abandon, hook))
+    """No answer came of it. Where the store fails, what ended the handler stands."""
+    try:
+        with anyio.CancelScope(shield=True):
+            await with_store(endpoint.replay_guard.store, functools.partial(endpoint.abandon, hook))
+    except Exception:  # noqa: BLE001 - the store is the application's
+        logger.exception("a webhook without an answer could not be forgotten")
 
 
 def start_gates(routes: Routes) -> None:

@@ -125,7 +125,7 @@ def _target(target: object, limits: Limits) -> str:
         )
     if not _TARGET.fullmatch(text) or "#" in text or "\\" in text:
         raise UnacceptableRequest(
-            f"the target {text[:64].partition('?')[0]!r} is not a path and query as sent",
+            "the target is not a path and query as sent",  # it may hold a number or a password
             reason="target",
             status=400,
             hint="pass the raw request target: not decoded, not normalised, without the host",

@@ -378,6 +378,22 @@ async def test_a_store_that_fails_lets_nothing_in_and_holds_no_answer_back(
     assert "could not be remembered" in caplog.text
 
 
+async def test_a_store_that_fails_does_not_hide_what_ended_the_handler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = SharedStore()
+    app = an_app(replay_guard=ReplayGuard(store=store), timings=Timings(handler=0.1))
+
+    @app.webhook("/voice")
+    async def hangs(hook: Verified) -> None:
+        await anyio.sleep_forever()
+
+    store.broken = "discard"
+    async with serving(app) as port:
+        assert (await posts(port, a_new_hook())).status == 504
+    assert "could not be forgotten" in caplog.text
+
+
 # --- configuration --------------------------------------------------------------------------------
 
 

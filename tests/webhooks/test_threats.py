@@ -428,6 +428,8 @@ def test_threat_18_errors_quote_little_and_escape_it() -> None:
     assert TOKEN not in repr(vars(caught.value))
     for bent in (
         replace(a_hook(), target=" /v?secret"),
+        replace(a_hook(), target="/n/s3cret/+14155550101#x"),
+        replace(a_hook(), target="https://user:s3cret@hooks.example.com/voice"),
         a_hook(token="x"),
         a_hook(nonce="s3.cret"),
     ):
