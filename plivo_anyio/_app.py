@@ -72,7 +72,7 @@ class VoiceApp(WebhookRegistration):
         self._timings = timings or Timings()
         if authorize is not None and not is_async(authorize):
             raise ConfigError("authorize is not async", hint="write it as 'async def'")
-        self._webhooks = Webhooks(webhooks, replay_guard, self._limits)
+        self._webhooks = Webhooks(webhooks, replay_guard, self._limits, self._timings)
         self._upgrades = UpgradeChecks(authorize, allowed_origins, self._webhooks)
         self._registry = Registry()
         self._typed_tools: dict[str, TypedTool] = {}

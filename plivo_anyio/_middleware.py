@@ -33,6 +33,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _TIMINGS = Timings()
+# Extensions by which no part of an answer passes: of the others (http.response.pathsend,
+# zerocopysend, trailers ...) the answer would not be known, and not be repeated.
+_HARMLESS = frozenset({"http.response.debug", "http.response.early_hint", "http.response.push"})
 
 
 class WebhookMiddleware:
@@ -61,7 +64,7 @@ class WebhookMiddleware:
         self._endpoint = WebhookEndpoint(
             known, replay_guard=replay_guard, methods=methods, json=json, unsigned=unsigned
         )
-        self._max_body = known.limits.max_body
+        self._max_body = known.limits.max_webhook_body
         self._explain = explain
         self._body_timeout = body_timeout
         if unsigned:
@@ -91,7 +94,14 @@ class WebhookMiddleware:
             return
         answer = _Answer(self._endpoint, step, send)
         try:
-            await self._app({**scope, "plivo.hook": step}, _replayed(body, receive), answer.send)
+            inner = {**scope, "plivo.hook": step}
+            if extensions := scope.get("extensions"):
+                inner["extensions"] = {
+                    name: value
+                    for name, value in extensions.items()
+                    if name in _HARMLESS or not name.startswith("http.response.")
+                }
+            await self._app(inner, _replayed(body, receive), answer.send)
         finally:
             await answer.end()
 
@@ -171,7 +181,7 @@ async def _send(response: Response, send: Send) -> None:
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers
-        if name.lower() != "content-length"
+        if name.lower() not in ("content-length", "transfer-encoding")  # of the first sending
     ]
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,7 +1,7 @@
 """Who may open a WebSocket: the checks of one app between an upgrade request and the 101.
 
-Cheap ones first, the application's ``authorize`` behind them, the stream token last: it is spent
-only by an upgrade that everything else allows.
+Cheap ones first, the application's ``authorize`` behind them, the nonce and the stream token last:
+they are spent only by an upgrade that everything else allows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from plivo_anyio._logging import logger
 from plivo_anyio._webhooks import Webhooks, log_refusal, with_store
 from plivo_core import ConfigError, Request, SignatureError
-from plivo_core.webhooks import StreamTokens, WebhookVerifier, check_origin
+from plivo_core.webhooks import StreamTokens, Verified, WebhookVerifier, check_origin
 
 __all__ = ["UpgradeChecks", "warn_if_open"]
 
@@ -59,14 +59,16 @@ class UpgradeChecks:
     def start(self) -> None:
         """Before the first request. Raises ConfigError where there is nothing to verify with."""
         if self._signed and self._verifier is None:
-            self._verifier = self._webhooks.verifier
+            _ = self._webhooks.verifier
 
     async def admit(self, request: Request, peer: str | None) -> bool:
-        """Whether the upgrade may go on. Raises what ``authorize`` and the store raise."""
+        """Whether the upgrade may go on. Raises what ``authorize`` and the stores raise."""
+        hook: Verified | None = None
         try:
             check_origin(request.headers, self._allowed_origins)
-            if self._verifier is not None:
-                self._verifier.verify_upgrade(
+            if self._signed:  # not "if there is a verifier": it may be required after the start
+                verifier = self._verifier or self._webhooks.verifier
+                hook = verifier.verify_upgrade(
                     target=request.target,
                     headers=request.headers,
                     peer=peer,
@@ -74,6 +76,11 @@ class UpgradeChecks:
                 )
             if self._authorize is not None and not await self._authorize(request):
                 return False
+            if hook is not None:
+                # In the memory of the webhooks, for a webhook's signature fits an upgrade, too.
+                guard = self._webhooks.replay_guard
+                spend = functools.partial(guard.spend, hook, wall_now=time.time())
+                await with_store(guard.store, spend)
             if (tokens := self._tokens) is not None:
                 check = functools.partial(
                     tokens.check_target,

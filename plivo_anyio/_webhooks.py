@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from plivo_anyio._logging import logger
 from plivo_anyio._routes import CallHandler, Routes, check_response, show_path
-from plivo_core import Limits, Request, Response, SignatureError, SignatureMismatch
+from plivo_core import Limits, Request, Response, SignatureError, SignatureMismatch, Timings
 from plivo_core.webhooks import (
     Callback,
     CallbackKind,
@@ -44,6 +44,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MARGIN = 30.0  # seconds, for threads and a store that are slow, after the time of a handler
+
 
 class Webhooks:
     """The webhooks of one app, and what they have in common.
@@ -52,11 +54,15 @@ class Webhooks:
     """
 
     def __init__(
-        self, verifier: WebhookVerifier | None, replay_guard: ReplayGuard | None, limits: Limits
+        self,
+        verifier: WebhookVerifier | None,
+        replay_guard: ReplayGuard | None,
+        limits: Limits,
+        timings: Timings,
     ) -> None:
         self._given = verifier
         self._limits = limits
-        self._replay_guard = ReplayGuard() if replay_guard is None else replay_guard
+        self.replay_guard = replay_guard or ReplayGuard(pending_ttl=timings.handler + _MARGIN)
 
     @functools.cached_property
     def verifier(self) -> WebhookVerifier:
@@ -78,7 +84,7 @@ class Webhooks:
             return WebhookEndpoint(
                 verifier,
                 kind,
-                replay_guard=self._replay_guard,
+                replay_guard=self.replay_guard,
                 methods=methods,
                 json=json,
                 unsigned=unsigned,
@@ -154,9 +160,12 @@ async def finish(endpoint: WebhookEndpoint, hook: Verified, response: Response) 
 
 
 async def abandon(endpoint: WebhookEndpoint, hook: Verified) -> None:
-    """No answer came of it."""
-    with anyio.CancelScope(shield=True):
-        await with_store(endpoint.replay_guard.store, functools.partial(endpoint.abandon, hook))
+    """No answer came of it. Where the store fails, what ended the handler stands."""
+    try:
+        with anyio.CancelScope(shield=True):
+            await with_store(endpoint.replay_guard.store, functools.partial(endpoint.abandon, hook))
+    except Exception:  # noqa: BLE001 - the store is the application's
+        logger.exception("a webhook without an answer could not be forgotten")
 
 
 def start_gates(routes: Routes) -> None:

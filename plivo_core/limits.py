@@ -58,6 +58,12 @@ class Limits:
     """What one ``data_to_send()`` hands out before it comes back for the rest (at least one whole
     message). What the transport holds, no ``clearAudio`` can overtake."""
 
+    max_webhook_body: int = 64 * KIB
+    """Body of a webhook, and JSON in it; over it: 413. Callbacks are a few KiB, and all of a body
+    must be decoded before anybody knows who sent it: this much costs a few milliseconds."""
+    max_json_items: int = 2000
+    """Commas and opening brackets in the JSON body of a webhook; over it: 413, undecoded. Tiny
+    values cost most per byte."""
     max_fields: int = 1000
     """Parameters in a webhook's query, form, or top level of its JSON; over it: 413. Callbacks
     have some forty."""

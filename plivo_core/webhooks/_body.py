@@ -14,6 +14,10 @@ from plivo_core.webhooks._reading import Head, read_pairs, shown, too_many
 
 __all__ = ["Body", "check_body_head", "read_body"]
 
+# Two hex digits behind each: no form that Plivo sends has another, and decoding one is slow.
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# No float has so many digits. Python reads and writes long integers in quadratic time.
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{310}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -36,7 +40,7 @@ def check_body_head(head: Head, limits: Limits, *, json: bool) -> str:
         raise UnacceptableRequest(
             "Content-Length must be one number", reason="content_length", status=400
         )
-    if lengths and int(lengths[0]) > limits.max_body:
+    if lengths and int(lengths[0]) > limits.max_webhook_body:
         raise _too_large(limits)
     if any(value.lower() != "identity" for value in head.headers.get("content-encoding", [])):
         raise UnacceptableRequest(
@@ -63,7 +67,7 @@ def read_body(head: Head, limits: Limits, body: object, *, json: bool) -> Body:
     """Raises UnacceptableRequest: 400, 413 or 415."""
     media_type = check_body_head(head, limits, json=json)
     raw = _raw(body)
-    if len(raw) > limits.max_body:
+    if len(raw) > limits.max_webhook_body:
         raise _too_large(limits)
     if not raw:
         return Body()
@@ -83,6 +87,10 @@ def read_body(head: Head, limits: Limits, body: object, *, json: bool) -> Body:
             reason="body_not_ascii",
             status=400,
         ) from None
+    if _STRAY_PERCENT.search(text):
+        raise UnacceptableRequest(
+            "the form has a % without two hexadecimal digits", reason="form_percent", status=400
+        )
     return Body(raw=raw, form=read_pairs(text, limits, "form"))
 
 
@@ -102,6 +110,16 @@ def _raw(body: object) -> bytes:
 
 
 def _json(raw: bytes, limits: Limits) -> dict[str, object]:
+    if sum(map(raw.count, (b",", b"[", b"{"))) > limits.max_json_items:
+        raise UnacceptableRequest(
+            f"the JSON body has more than {limits.max_json_items} values",
+            reason="too_many_fields",
+            status=413,
+        )
+    if _LONG_NUMBER.search(raw):
+        raise UnacceptableRequest(
+            "the JSON body holds a number of over 309 digits", reason="body_not_json", status=400
+        )
     try:
         value = codec_for(limits).decode(raw)
     except MalformedMessage:
@@ -125,5 +143,5 @@ def _media_type(value: str) -> tuple[str, str]:
 
 def _too_large(limits: Limits) -> UnacceptableRequest:
     return UnacceptableRequest(
-        f"the body is over {limits.max_body} bytes", reason="body_too_large", status=413
+        f"the body is over {limits.max_webhook_body} bytes", reason="body_too_large", status=413
     )

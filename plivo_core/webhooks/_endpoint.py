@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from plivo_core.errors import ConfigError, SignatureError
@@ -179,12 +180,14 @@ def answer_webhook(
     peer: str | None = None,
     wall_now: float,
     on_refused: Callable[[SignatureError], object] | None = None,
+    on_store_error: Callable[[Exception], object] | None = None,
 ) -> Response:
     """The answer to ``request``, for Flask, Django, Lambda and their like.
 
     ``handler`` gets the callback unless the request is refused (``on_refused`` gets the error, to
     log it) or was answered before. What the handler raises passes through, and the request may then
-    come again.
+    come again. Where the guard's store fails behind the handler, ``on_store_error`` gets its
+    exception, and the answer, or what the handler raised, stands.
     """
     step = endpoint.begin(request, peer=peer, wall_now=wall_now)
     if isinstance(step, Settled):
@@ -194,10 +197,19 @@ def answer_webhook(
     try:
         response = endpoint.answer(handler(endpoint.callback(step)))
     except BaseException:
-        endpoint.abandon(step)
+        _tell(on_store_error, partial(endpoint.abandon, step))
         raise
-    endpoint.finish(step, response, wall_now=wall_now)
+    _tell(on_store_error, partial(endpoint.finish, step, response, wall_now=wall_now))
     return response
+
+
+def _tell(on_error: Callable[[Exception], object] | None, function: Callable[[], None]) -> None:
+    """Call ``function``, and hand over what it raises."""
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - the store is the application's
+        if on_error is not None:
+            on_error(error)
 
 
 def _parse(params: CallbackParameters, kind: CallbackKind | type[Callback]) -> Callback:

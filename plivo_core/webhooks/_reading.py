@@ -28,6 +28,7 @@ __all__ = [
     "read_head",
     "read_pairs",
     "read_signatures",
+    "read_signatures_v2",
     "shown",
     "too_many",
 ]
@@ -50,8 +51,9 @@ _READ = frozenset(
 )  # fmt: skip
 
 # No dot, so that no byte can move between the signed text and the nonce (SECURITY.md 3, threat 6).
-# Plivo's are 20 digits.
-_NONCE = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# Plivo's are 20 digits. For V3 nothing else will do: "/answer.xml", signed by V2 with the nonce 7,
+# would otherwise be "/answer" signed by V3 with the nonce xml7.
+_NONCE = {V3_NONCE: re.compile(r"[0-9]{1,64}"), V2_NONCE: re.compile(r"[0-9A-Za-z_-]{1,64}")}
 _TARGET = re.compile(r"/[!-~]*")  # ASCII, neither blank nor control
 _METHODS = ("GET", "POST")
 
@@ -123,7 +125,7 @@ def _target(target: object, limits: Limits) -> str:
         )
     if not _TARGET.fullmatch(text) or "#" in text or "\\" in text:
         raise UnacceptableRequest(
-            f"the target {text[:64].partition('?')[0]!r} is not a path and query as sent",
+            "the target is not a path and query as sent",  # it may hold a number or a password
             reason="target",
             status=400,
             hint="pass the raw request target: not decoded, not normalised, without the host",
@@ -222,6 +224,12 @@ def read_signatures(settings: Settings, headers: Mapping[str, list[str]]) -> Sig
     v3, ma_v3 = _candidates(headers, V3, limits), _candidates(headers, MA_V3, limits)
     if v3 or ma_v3:
         return _acceptable(settings, "v3", v3, ma_v3, _nonce(headers, V3_NONCE))
+    return read_signatures_v2(settings, headers)
+
+
+def read_signatures_v2(settings: Settings, headers: Mapping[str, list[str]]) -> Signatures:
+    """The same, of the V2 headers alone."""
+    limits = settings.limits
     v2, ma_v2 = _candidates(headers, V2, limits), _candidates(headers, MA_V2, limits)
     if not v2 and not ma_v2:
         raise MissingSignature(
@@ -290,7 +298,7 @@ def _nonce(headers: Mapping[str, list[str]], name: str) -> str:
             reason="nonce_missing",
             hint=f"does a proxy drop {name}?",
         )
-    if _NONCE.fullmatch(values[0]):
+    if _NONCE[name].fullmatch(values[0]):
         return values[0]
     if "." in values[0]:
         raise MalformedSignature(
@@ -298,5 +306,5 @@ def _nonce(headers: Mapping[str, list[str]], name: str) -> str:
             reason="nonce_dot",
         )
     raise MalformedSignature(
-        "the nonce is not 1 to 64 characters of 0-9 A-Z a-z _ -", reason="nonce_syntax"
+        "the nonce is not 1 to 64 digits (for V2: of 0-9 A-Z a-z _ -)", reason="nonce_syntax"
     )

@@ -21,7 +21,7 @@ from plivo_core.wire import Response
 __all__ = ["Answered", "FirstSeen", "InProgress", "Outcome", "ReplayGuard"]
 
 _FINGERPRINT = 32
-_PENDING, _ANSWERED, _NOT_KEPT = b"p", b"a", b"x"
+_PENDING, _ANSWERED, _NOT_KEPT, _SPENT = b"p", b"a", b"x", b"s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,33 @@ class ReplayGuard:
 
     ``begin`` and ``finish`` enclose the handler of a verified request. The key is the nonce alone,
     not nonce and body: the text that V3 signs can be shifted about (SECURITY.md 3), and every shift
-    keeps the nonce. Answers over ``max_answer`` bytes are not kept. ``store`` replaces the memory
-    of this process, and ``capacity`` with it.
+    keeps the nonce. (V2's can be shifted into the nonce: there the key is the whole text.)
 
-    Defaults: 10,000 nonces, 15 minutes, 16 KiB. Raises ConfigError for bounds that are none.
+    A request without an answer is remembered for ``pending_ttl`` seconds, more than a handler
+    takes: a worker that dies leaves one behind. Answers over ``max_answer`` bytes are not kept.
+    ``store`` replaces the memory of this process, and ``capacity`` with it.
+
+    Defaults: 10,000 nonces, 15 minutes, 1 minute, 16 KiB. Raises ConfigError for bounds that are
+    none.
     """
 
-    __slots__ = ("_store", "max_answer", "ttl")
+    __slots__ = ("_store", "max_answer", "pending_ttl", "ttl")
 
     def __init__(
         self,
         capacity: int = 10_000,
         ttl: float = 900.0,
         *,
+        pending_ttl: float = 60.0,
         max_answer: int = 16 * 1024,
         store: Store | None = None,
     ) -> None:
-        if not ttl > 0 or max_answer < 0:
-            raise ConfigError("ttl must be over 0 seconds, max_answer not under 0 bytes")
+        if not ttl > 0 or not pending_ttl > 0 or max_answer < 0:
+            raise ConfigError(
+                "ttl and pending_ttl must be over 0 seconds, max_answer not under 0 bytes"
+            )
         self.ttl = ttl
+        self.pending_ttl = pending_ttl
         self.max_answer = max_answer
         self._store: Store = MemoryStore(capacity) if store is None else store
 
@@ -80,38 +88,49 @@ class ReplayGuard:
         """What to do with ``hook``. ``wall_now`` is Unix seconds.
 
         Raises :class:`ReplayedNonce`: ``other_request`` if its nonce came with another method,
-        URL or body, ``answer_not_kept`` if the answer was too large to keep, ``record`` if the
-        store holds something else there. An unsigned hook has no nonce and is always new.
+        URL or body, ``answer_not_kept`` if the answer was too large to keep, ``spent`` if it opened
+        a WebSocket, ``record`` if the store holds something else there. An unsigned hook has no
+        nonce and is always new.
         """
-        if hook.nonce is None:
-            return FirstSeen()
-        known = self._store.add(
-            _key(hook.nonce),
-            hook.fingerprint + _PENDING,
-            expires_at=wall_now + self.ttl,
-            wall_now=wall_now,
-        )
+        known = self._add(hook, _PENDING, ttl=self.pending_ttl, wall_now=wall_now)
         return FirstSeen() if known is None else _judge(known, hook.fingerprint)
+
+    def spend(self, hook: Verified, *, wall_now: float) -> None:
+        """Take the nonce of a request that has no answer to repeat: a WebSocket's upgrade.
+
+        Raises :class:`ReplayedNonce`, reason ``spent``, if it came before, with whatever request.
+        """
+        if self._add(hook, _SPENT, ttl=self.ttl, wall_now=wall_now) is not None:
+            raise _spent()
 
     def finish(self, hook: Verified, response: Response, *, wall_now: float) -> None:
         """Remember ``response`` as the answer to ``hook``; its ``ttl`` starts anew."""
-        if hook.nonce is not None:
-            state = _encode(response) if len(response.body) <= self.max_answer else _NOT_KEPT
+        state = _encode(response) if len(response.body) <= self.max_answer else _NOT_KEPT
+        for key in hook.replay_keys:
             self._store.replace(
-                _key(hook.nonce),
-                hook.fingerprint + state,
-                expires_at=wall_now + self.ttl,
-                wall_now=wall_now,
+                key, hook.fingerprint + state, expires_at=wall_now + self.ttl, wall_now=wall_now
             )
 
     def abandon(self, hook: Verified) -> None:
-        """Forget ``hook``: no answer came of it, and Plivo's repetition shall be handled."""
-        if hook.nonce is not None:
-            self._store.discard(_key(hook.nonce))
+        """Forget ``hook``: no answer came of it, and Plivo's repetition shall be handled.
 
+        What another request, or an answer, has put in its place stays.
+        """
+        for key in hook.replay_keys:
+            self._store.discard(key, hook.fingerprint + _PENDING)
 
-def _key(nonce: str) -> str:
-    return f"nonce:{nonce}"
+    def _add(self, hook: Verified, state: bytes, *, ttl: float, wall_now: float) -> bytes | None:
+        """All keys of ``hook``, or none and what was there."""
+        record = hook.fingerprint + state
+        added: list[str] = []
+        for key in hook.replay_keys:
+            known = self._store.add(key, record, expires_at=wall_now + ttl, wall_now=wall_now)
+            if known is not None:
+                for other in added:
+                    self._store.discard(other, record)
+                return known
+            added.append(key)
+        return None
 
 
 def _judge(record: bytes, fingerprint: bytes) -> Outcome:
@@ -122,6 +141,8 @@ def _judge(record: bytes, fingerprint: bytes) -> Outcome:
     state = record[_FINGERPRINT:]
     if state == _PENDING:
         return InProgress()
+    if state == _SPENT:
+        raise _spent()
     if state == _NOT_KEPT:
         raise ReplayedNonce(
             "the request was answered before, with more than was kept",
@@ -132,6 +153,10 @@ def _judge(record: bytes, fingerprint: bytes) -> Outcome:
         return Answered(_decode(state))
     except (ValueError, TypeError, KeyError):
         raise ReplayedNonce("the store's record of the nonce is no use", reason="record") from None
+
+
+def _spent() -> ReplayedNonce:
+    return ReplayedNonce("the nonce was used before, a WebSocket opens once", reason="spent")
 
 
 def _encode(response: Response) -> bytes:

@@ -13,7 +13,6 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
-from urllib.parse import unquote_to_bytes
 
 from plivo_core.webhooks._params import Params
 
@@ -37,6 +36,7 @@ Parameters: TypeAlias = "Mapping[str, object] | Iterable[tuple[str, object]]"
 """Decoded parameters: a mapping whose values are text, numbers, mappings or lists of them, or
 (name, value) pairs in any order, in which a name may come several times."""
 
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]")
 
 
@@ -140,6 +140,7 @@ def decode_pairs(text: str) -> list[tuple[str, str]]:
     Split at ``&`` alone. Raises ValueError where the decoded bytes are not UTF-8.
     """
     pairs: list[tuple[str, str]] = []
+    text = _STRAY_PERCENT.sub("%25", text)
     for part in text.split("&"):
         if part:
             name, _, value = part.replace("+", " ").partition("=")
@@ -237,7 +238,14 @@ def _tokens(given: object) -> list[bytes]:
 
 
 def _unquoted(text: str) -> str:
-    return unquote_to_bytes(text).decode()
+    """Every ``%`` in ``text`` has its two digits; see :func:`decode_pairs`."""
+    raw = text.encode()
+    if b"%" not in raw:
+        return text
+    # The decoder of escapes is one C loop; urllib's is one of Python's, ten times as slow, and
+    # whoever knows the URL can have it run.
+    escaped = raw.replace(b"\\", b"%5C").replace(b"%", b"\\x")
+    return escaped.decode("unicode_escape").encode("latin-1").decode()
 
 
 def _query_text(members: Mapping[str, object]) -> str:

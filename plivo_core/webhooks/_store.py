@@ -6,7 +6,7 @@ from typing import Protocol
 
 from plivo_core.errors import ConfigError
 
-__all__ = ["MemoryStore", "Store"]
+__all__ = ["LatestTime", "MemoryStore", "Store"]
 
 
 class Store(Protocol):
@@ -25,9 +25,25 @@ class Store(Protocol):
         """Keep ``value``, whatever was there."""
         ...
 
-    def discard(self, key: str) -> None:
-        """Forget ``key``, if it is there."""
+    def discard(self, key: str, value: bytes) -> None:
+        """Forget ``key`` if ``value`` is what it has. Atomic: the value of another stays."""
         ...
+
+
+class LatestTime:
+    """Wall time that never goes back: the latest that was ever told.
+
+    A clock that is set back must not revive what has expired, and been forgotten, before.
+    """
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        self._latest = float("-inf")
+
+    def __call__(self, wall_now: float) -> float:
+        self._latest = max(self._latest, wall_now)
+        return self._latest
 
 
 class MemoryStore:
@@ -37,36 +53,40 @@ class MemoryStore:
     out what the other remembers. Methods must not be called from two threads at once.
     """
 
-    __slots__ = ("_entries", "capacity")
+    __slots__ = ("_entries", "_latest", "capacity")
 
     def __init__(self, capacity: int = 10_000) -> None:
         if capacity < 1:
             raise ConfigError("capacity must be at least 1")
         self.capacity = capacity
+        self._latest = LatestTime()
         self._entries: dict[str, tuple[float, bytes]] = {}  # in the order of their recording
 
     def add(self, key: str, value: bytes, *, expires_at: float, wall_now: float) -> bytes | None:
         """See :meth:`Store.add`."""
         known = self._entries.get(key)
-        if known is not None and known[0] > wall_now:
+        if known is not None and known[0] > self._latest(wall_now):
             return known[1]
         self.replace(key, value, expires_at=expires_at, wall_now=wall_now)
         return None
 
     def replace(self, key: str, value: bytes, *, expires_at: float, wall_now: float) -> None:
         """See :meth:`Store.replace`."""
+        now = self._latest(wall_now)
         entries = self._entries
         entries.pop(key, None)
         while entries:
             oldest = next(iter(entries))
-            if entries[oldest][0] > wall_now and len(entries) < self.capacity:
+            if entries[oldest][0] > now and len(entries) < self.capacity:
                 break
             del entries[oldest]
-        entries[key] = (expires_at, value)
+        entries[key] = (now + expires_at - wall_now, value)
 
-    def discard(self, key: str) -> None:
+    def discard(self, key: str, value: bytes) -> None:
         """See :meth:`Store.discard`."""
-        self._entries.pop(key, None)
+        known = self._entries.get(key)
+        if known is not None and known[1] == value:
+            del self._entries[key]
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from plivo_core.errors import ConfigError, StreamTokenError
 from plivo_core.webhooks._signatures import decode_pairs
-from plivo_core.webhooks._store import MemoryStore, Store
+from plivo_core.webhooks._store import LatestTime, MemoryStore, Store
 
 __all__ = ["StreamToken", "StreamTokens"]
 
@@ -26,6 +26,9 @@ _ID, _EXPIRY, _LAST = 16, 6, 2**48 - 1
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{72}")
 _LABEL = b"plivo-sansio stream token 1\0"
 _MIN_KEY = 16  # bytes
+# Seconds for which a spent token is remembered after it has expired: the clock of another worker,
+# or of the database, may be late, and a token must never outlive the memory of its use.
+_MARGIN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class StreamTokens:
     ttl: float = 120.0
     store: Store = field(default_factory=MemoryStore)
     _secrets: tuple[bytes, ...] = field(init=False, repr=False)
+    _latest: LatestTime = field(init=False, repr=False, default_factory=LatestTime)
 
     def __post_init__(self) -> None:
         given: object = self.keys
@@ -70,7 +74,7 @@ class StreamTokens:
         identity = self.random_bytes(_ID)
         if len(identity) != _ID:
             raise ConfigError(f"random_bytes({_ID}) must return {_ID} bytes")
-        expiry = min(max(int(wall_now + self.ttl), 0), _LAST)
+        expiry = min(max(int(self._latest(wall_now) + self.ttl), 0), _LAST)
         head = identity + expiry.to_bytes(_EXPIRY, "big")
         return urlsafe_b64encode(head + _tag(self._secrets[0], head, bound_to)).decode()
 
@@ -109,14 +113,15 @@ class StreamTokens:
         if not genuine:
             raise _forged()
         accepted = StreamToken(head[:_ID].hex(), int.from_bytes(head[_ID:], "big"))
-        if accepted.expires_at <= wall_now:
+        now = self._latest(wall_now)
+        if accepted.expires_at <= now:
             raise StreamTokenError(
                 "the stream token has expired",
                 reason="expired",
                 hint=f"it lives {self.ttl:g} s; mint it when the call is answered",
             )
         spent = self.store.add(
-            f"stream:{accepted.id}", b"", expires_at=accepted.expires_at, wall_now=wall_now
+            f"stream:{accepted.id}", b"", expires_at=accepted.expires_at + _MARGIN, wall_now=now
         )
         if spent is not None:
             raise StreamTokenError("the stream token was used before", reason="spent")

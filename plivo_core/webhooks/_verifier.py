@@ -25,7 +25,13 @@ from plivo_core.webhooks._body import Body, check_body_head, read_body
 from plivo_core.webhooks._explain import diagnose
 from plivo_core.webhooks._explanation import Explanation, explanation_of
 from plivo_core.webhooks._params import Params
-from plivo_core.webhooks._reading import Head, HeaderPairs, read_head, read_signatures
+from plivo_core.webhooks._reading import (
+    Head,
+    HeaderPairs,
+    read_head,
+    read_signatures,
+    read_signatures_v2,
+)
 from plivo_core.webhooks._settings import make_settings
 from plivo_core.webhooks._signatures import matches
 from plivo_core.webhooks._texts import members_of, signed_texts, urls_of
@@ -48,7 +54,9 @@ class Verified:
 
     ``query`` and ``form`` are kept apart; :attr:`params` is the one that carries the callback.
     ``json`` is the body of a JSON callback, otherwise None. ``nonce`` is None when unsigned.
-    ``fingerprint`` (32 bytes) tells one request from another that has the same nonce.
+    ``replay_keys`` are what may be used once: the nonce of V3, the whole signed text of V2 (from
+    which bytes can move into the nonce), both where both vouch. ``fingerprint`` (32 bytes) tells
+    one request from another that has such a key in common.
     """
 
     scheme: VerifiedScheme
@@ -59,6 +67,7 @@ class Verified:
     json: dict[str, object] | None = field(repr=False)
     nonce: str | None = field(repr=False)
     fingerprint: bytes = field(repr=False)
+    replay_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def params(self) -> Params:
@@ -152,10 +161,11 @@ class WebhookVerifier:
 
         :class:`UnacceptableRequest`: ``method`` (405), ``target``, ``headers``,
         ``content_length``, ``query_not_utf8``, ``form_not_utf8``, ``body_of_get``,
-        ``body_not_ascii``, ``body_not_json``, ``body_not_unicode``, ``body_parsed`` (400),
-        ``body_too_large``, ``too_many_fields`` (413), ``content_encoding``, ``content_type``,
-        ``charset`` (415). :class:`MissingSignature`: ``signature_missing``, ``nonce_missing``,
-        ``v2_only``, ``main_account_only``, ``own_account_only``. :class:`MalformedSignature`:
+        ``body_not_ascii``, ``form_percent``, ``body_not_json``, ``body_not_unicode``,
+        ``body_parsed`` (400), ``body_too_large``, ``too_many_fields`` (413), ``content_encoding``,
+        ``content_type``, ``charset`` (415). :class:`MissingSignature`: ``signature_missing``,
+        ``nonce_missing``, ``v2_only``, ``main_account_only``,
+        ``own_account_only``. :class:`MalformedSignature`:
         ``signature_repeated``, ``signature_too_long``, ``signature_not_ascii``,
         ``too_many_signatures``, ``nonce_repeated``, ``nonce_dot``, ``nonce_syntax``,
         ``forwarded``. :class:`SignatureMismatch`: ``mismatch``.
@@ -260,8 +270,9 @@ class WebhookVerifier:
         read = read_body(head, limits, body, json=json)
         scheme: VerifiedScheme = "unsigned"
         nonce = None
+        keys: tuple[str, ...] = ()
         try:
-            scheme, nonce = self._check(head, read, schemes)
+            scheme, nonce, keys = self._check(head, read, schemes)
         except (MissingSignature, MalformedSignature, SignatureMismatch):
             if not unsigned:
                 raise
@@ -274,9 +285,12 @@ class WebhookVerifier:
             json=read.json,
             nonce=nonce,
             fingerprint=_fingerprint(head, read),
+            replay_keys=keys,
         )
 
-    def _check(self, head: Head, body: Body, schemes: Sequence[str]) -> tuple[VerifiedScheme, str]:
+    def _check(
+        self, head: Head, body: Body, schemes: Sequence[str]
+    ) -> tuple[VerifiedScheme, str, tuple[str, ...]]:
         settings = self._settings
         found = read_signatures(settings, head.headers)
         urls = urls_of(head.origin, head.path, schemes)
@@ -288,15 +302,36 @@ class WebhookVerifier:
                 reason="body_not_unicode",
                 status=400,
             ) from None
-        own = matches(texts, settings.tokens, found.own)
-        main = matches(texts, settings.main_tokens, found.main)
-        if own:
-            return ("v3" if found.version == "v3" else "v2"), found.nonce
-        if main:
-            return ("ma-v3" if found.version == "v3" else "ma-v2"), found.nonce
-        raise SignatureMismatch(
-            "no signature matches the request", reason="mismatch", hint="explain() says why"
-        )
+        own = [text for text in texts if matches([text], settings.tokens, found.own)]
+        main = [text for text in texts if matches([text], settings.main_tokens, found.main)]
+        if not own and not main:
+            raise SignatureMismatch(
+                "no signature matches the request", reason="mismatch", hint="explain() says why"
+            )
+        signed = [*own, *main]
+        if found.version == "v2":
+            return ("v2" if own else "ma-v2"), found.nonce, _text_keys(signed)
+        keys = [f"nonce:{found.nonce}"]
+        if settings.allow_v2:
+            # The text of V3 is one of V2, too, with the dot in the path or the nonce; and whoever
+            # drops the V3 headers has what V2 signed, with any body.
+            keys += _text_keys([*signed, *self._vouched_by_v2(head, urls)])
+        return ("v3" if own else "ma-v3"), found.nonce, tuple(keys)
+
+    def _vouched_by_v2(self, head: Head, urls: Sequence[str]) -> list[bytes]:
+        """What the V2 signatures beside those of V3 sign."""
+        settings = self._settings
+        try:
+            found = read_signatures_v2(settings, head.headers)
+        except (MissingSignature, MalformedSignature):
+            return []
+        texts = signed_texts(found, head.method, urls, head.query, {})
+        return [
+            text
+            for text in texts
+            if matches([text], settings.tokens, found.own)
+            or matches([text], settings.main_tokens, found.main)
+        ]
 
 
 def check_origin(headers: Iterable[tuple[str, str]], allowed_origins: Collection[str]) -> None:
@@ -325,6 +360,10 @@ def refusal(error: SignatureError) -> Response:
     if isinstance(error, UnacceptableRequest) and error.allow:
         headers = {"allow": ", ".join(error.allow)}
     return Response(status=error.status, headers=tuple(headers.items()))
+
+
+def _text_keys(texts: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"text:{sha256(text).hexdigest()}" for text in texts))
 
 
 def _fingerprint(head: Head, body: Body) -> bytes:

@@ -54,7 +54,7 @@ async def test_a_spent_expired_or_forged_token_is_refused_and_the_next_good_one_
     async with serving(app) as port:
         spent = target_of(app.stream_url("wss://agent.example.com/call"))
         assert await upgrade(port, spent) == 101
-        expired = tokens.mint(wall_now=time.time() - tokens.ttl - 1)
+        expired = some_tokens().mint(wall_now=time.time() - tokens.ttl - 1)
         other = StreamTokens([secrets.token_bytes(32)], secrets.token_bytes)
         forged = other.mint(wall_now=time.time())
         refused = {
@@ -182,6 +182,38 @@ async def test_a_required_signature_without_a_token_to_check_it_does_not_start(
     app.require_upgrade_signature()
     with pytest.raises(ConfigError, match="no token"):
         await app.serve("127.0.0.1", 0)
+
+
+async def test_a_signature_may_be_required_late_and_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = an_app()
+    async with serving(app) as port:
+        assert await upgrade(port) == 101
+        for _ in range(2):
+            app.require_upgrade_signature()
+            assert await upgrade(port) == 403
+            assert await upgrade(port, headers=an_upgrade().headers) == 101
+    monkeypatch.delenv("PLIVO_AUTH_TOKEN", raising=False)
+    without_a_token = VoiceApp(path="/call")
+    async with serving(without_a_token) as port:
+        without_a_token.require_upgrade_signature()
+        assert await upgrade(port) == 403
+
+
+async def test_a_nonce_opens_one_call_and_none_if_it_was_a_webhooks() -> None:
+    app = an_app()
+    app.require_upgrade_signature()
+
+    @app.webhook("/call", methods=("GET", "POST"))
+    async def answer(hook: object) -> None: ...
+
+    async with serving(app) as port:
+        signed = an_upgrade()
+        assert await upgrade(port, headers=signed.headers) == 101
+        assert await upgrade(port, headers=signed.headers) == 403
+        assert (await posts(port, signed)).status == 403
+        webhook = an_upgrade(f"{PUBLIC}/call")
+        assert (await posts(port, webhook)).status == 200
+        assert await upgrade(port, headers=webhook.headers) == 403
 
 
 async def test_a_trusted_proxy_says_which_host_the_upgrade_was_for() -> None:

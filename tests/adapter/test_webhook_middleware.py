@@ -112,7 +112,7 @@ async def test_anything_else_is_refused_before_the_application_sees_it() -> None
         (good.with_header(SIG), 403),
         (replace(good, body=b"a=b"), 403),
         (good.with_header("Content-Type", "text/plain"), 415),
-        (good.with_header("Content-Length", "1048577"), 413),
+        (good.with_header("Content-Length", "65537"), 413),
         (replace(good, method="PUT"), 405),
     ):
         assert await sends(app, bad) == (status, b"")
@@ -127,7 +127,9 @@ async def test_what_the_head_gives_away_is_refused_before_the_body_comes() -> No
 
 async def test_a_body_is_counted_while_it_comes_and_must_come_in_time() -> None:
     inner = Application()
-    app = WebhookMiddleware(inner, a_verifier(limits=Limits(max_body=100)), body_timeout=0.05)
+    app = WebhookMiddleware(
+        inner, a_verifier(limits=Limits(max_webhook_body=100)), body_timeout=0.05
+    )
     assert await sends(app, a_new_hook(), pieces=[b"a" * 60] * 2) == (413, b"")
     assert await sends(app, a_new_hook(), pieces=[b"a"]) == (408, b"")
     assert inner.seen == []
@@ -157,6 +159,34 @@ async def test_a_replay_gets_the_same_answer_and_another_body_none() -> None:
     shifted = a_hook([("ab", "c")], nonce=hook.header(SIG + "-Nonce"))
     assert await sends(app, shifted) == (403, b"")
     assert len(inner.seen) == 1
+
+
+async def test_an_answer_is_sent_by_messages_that_can_be_remembered() -> None:
+    seen, headers = list[Any](), list[Any]()
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(sorted(scope["extensions"]))
+        framed = [(b"Transfer-Encoding", b"chunked"), (b"x-name", b"kept")]
+        await send({"type": "http.response.start", "status": 200, "headers": framed})
+        await send({"type": "http.response.body", "body": b"<Response/>"})
+
+    app = WebhookMiddleware(inner, a_verifier())
+    hook = a_new_hook()
+    extensions = {
+        f"http.response.{name}": {} for name in ("pathsend", "zerocopysend", "trailers", "push")
+    }
+
+    async def with_extensions(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            headers.extend([message["headers"]] if "headers" in message else [])
+            await send(message)
+
+        await app({**scope, "extensions": {**extensions, "tls": {}}}, receive, noting)
+
+    for _ in range(2):
+        assert await sends(with_extensions, hook) == (200, b"<Response/>")
+    assert seen == [["http.response.push", "tls"]]
+    assert headers[1] == [(b"x-name", b"kept"), (b"content-length", b"11")]
 
 
 async def test_an_answer_too_large_to_keep_passes_once() -> None:

@@ -94,7 +94,9 @@ async def test_a_replay_is_handled_once_and_another_body_is_refused() -> None:
 
 async def test_a_body_over_the_cap_is_413() -> None:
     async with answering() as (port, seen):
-        assert (await posts(port, a_new_hook([("a", "b" * Limits().max_body)]))).status == 413
+        assert (
+            await posts(port, a_new_hook([("a", "b" * Limits().max_webhook_body)]))
+        ).status == 413
         assert (await posts(port, a_new_hook([("a", "")] * 1001))).status == 413  # fields
         assert seen == []
 
@@ -374,6 +376,22 @@ async def test_a_store_that_fails_lets_nothing_in_and_holds_no_answer_back(
         store.broken = "replace"
         assert (await posts(port, a_new_hook())).body == b"<Response/>"
     assert "could not be remembered" in caplog.text
+
+
+async def test_a_store_that_fails_does_not_hide_what_ended_the_handler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = SharedStore()
+    app = an_app(replay_guard=ReplayGuard(store=store), timings=Timings(handler=0.1))
+
+    @app.webhook("/voice")
+    async def hangs(hook: Verified) -> None:
+        await anyio.sleep_forever()
+
+    store.broken = "discard"
+    async with serving(app) as port:
+        assert (await posts(port, a_new_hook())).status == 504
+    assert "could not be forgotten" in caplog.text
 
 
 # --- configuration --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from plivo_core.webhooks import (
     AnswerCallback,
     AnswerXml,
     Hangup,
+    MemoryStore,
     MessageStatus,
     ReplayGuard,
     Settled,
@@ -187,6 +188,36 @@ def test_answer_webhook_lets_a_failed_request_come_again(answer: Any) -> None:
     with pytest.raises((KeyError, TypeError)):
         answer_webhook(endpoint, handler, GOOD, wall_now=NOW)
     assert answer_webhook(endpoint, handler, GOOD, wall_now=NOW).status == 200
+
+
+@pytest.mark.parametrize("tell", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_answer_webhook_holds_no_answer_and_no_error_back_for_a_store(
+    fails: bool, tell: bool
+) -> None:
+    class Failing(MemoryStore):
+        def replace(self, *args: Any, **options: Any) -> None:
+            if self._entries:
+                raise OSError("no database")
+            super().replace(*args, **options)
+
+        def discard(self, *args: Any) -> None:
+            raise OSError("no database")
+
+    def handler(hook: Verified) -> str:
+        if fails:
+            raise KeyError("x")
+        return "<Response/>"
+
+    endpoint, told = an_endpoint(replay_guard=ReplayGuard(store=Failing())), list[str]()
+    options: Any = {"on_store_error": lambda error: told.append(str(error))} if tell else {}
+    if fails:
+        with pytest.raises(KeyError):
+            answer_webhook(endpoint, handler, GOOD, wall_now=NOW, **options)
+    else:
+        answer = answer_webhook(endpoint, handler, GOOD, wall_now=NOW, **options)
+        assert answer.body == b"<Response/>"
+    assert told == (["no database"] if tell else [])
 
 
 # --- browsers -------------------------------------------------------------------------------------

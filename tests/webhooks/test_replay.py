@@ -31,13 +31,14 @@ def test_the_same_request_gets_the_same_answer_without_the_handler() -> None:
     assert guard.begin(a_verified_hook(), wall_now=NOW) == FirstSeen()
     guard.finish(a_verified_hook(), XML, wall_now=NOW + 1)
     assert guard.begin(a_verified_hook(), wall_now=NOW + 2) == Answered(XML)
-    assert guard.begin(a_verified_hook("other"), wall_now=NOW + 2) == FirstSeen()
+    assert guard.begin(a_verified_hook("7"), wall_now=NOW + 2) == FirstSeen()
 
 
 def test_the_same_request_while_the_first_is_handled_is_in_progress() -> None:
     guard = ReplayGuard()
     guard.begin(a_verified_hook(), wall_now=NOW)
-    assert guard.begin(a_verified_hook(), wall_now=NOW + 899) == InProgress()
+    assert guard.begin(a_verified_hook(), wall_now=NOW + 59) == InProgress()
+    assert guard.begin(a_verified_hook(), wall_now=NOW + 60) == FirstSeen()
 
 
 def test_an_abandoned_request_is_new_again() -> None:
@@ -46,6 +47,40 @@ def test_an_abandoned_request_is_new_again() -> None:
     guard.abandon(a_verified_hook())
     guard.abandon(a_verified_hook())
     assert guard.begin(a_verified_hook(), wall_now=NOW) == FirstSeen()
+
+
+def test_only_what_is_still_pending_is_abandoned() -> None:
+    guard = ReplayGuard(pending_ttl=10)
+    late = a_verified_hook()
+    guard.begin(late, wall_now=NOW)
+    guard.begin(late, wall_now=NOW + 10)  # the second run; its answer stays
+    guard.finish(late, XML, wall_now=NOW + 11)
+    guard.abandon(late)
+    assert guard.begin(late, wall_now=NOW + 12) == Answered(XML)
+    assert reason_of(guard, a_verified_hook(form=[])) == "other_request"
+    guard.abandon(a_verified_hook(form=[]))
+    assert guard.begin(late, wall_now=NOW + 12) == Answered(XML)
+
+
+def test_a_spent_nonce_is_of_no_use_to_anybody() -> None:
+    guard = ReplayGuard()
+    hook = a_verified_hook()
+    guard.spend(hook, wall_now=NOW)
+    guard.abandon(hook)
+    assert reason_of(guard, hook, NOW + 899) == "spent"
+    with pytest.raises(ReplayedNonce) as caught:
+        guard.spend(a_verified_hook(form=[]), wall_now=NOW + 899)
+    assert caught.value.reason == "spent"
+    guard.spend(hook, wall_now=NOW + 900)
+
+
+def test_a_clock_that_is_set_back_revives_nothing() -> None:
+    guard = ReplayGuard(ttl=60)
+    guard.begin(a_verified_hook("1"), wall_now=NOW)
+    guard.begin(a_verified_hook("2"), wall_now=NOW - 3600)
+    for nonce in ("1", "2"):
+        assert guard.begin(a_verified_hook(nonce), wall_now=NOW + 59) == InProgress()
+    assert guard.begin(a_verified_hook("2"), wall_now=NOW + 60) == FirstSeen()
 
 
 @pytest.mark.parametrize("finished", [False, True], ids=["pending", "answered"])
@@ -95,7 +130,7 @@ def test_answers_up_to_a_bound_are_kept(size: int, kept: bool) -> None:
 
 
 def test_an_unsigned_hook_is_always_new() -> None:
-    hook = replace(a_verified_hook(), nonce=None, scheme="unsigned")
+    hook = replace(a_verified_hook(), nonce=None, replay_keys=(), scheme="unsigned")
     store = MemoryStore()
     guard = ReplayGuard(store=store)
     for _ in range(2):
@@ -147,7 +182,9 @@ def test_memory_drops_what_expired_before_it_gives_up_what_lives() -> None:
     assert store.add("new", b"", expires_at=NOW + 60, wall_now=NOW + 2) == b"newer"
 
 
-@pytest.mark.parametrize("bounds", [{"capacity": 0}, {"ttl": 0}, {"max_answer": -1}], ids=str)
+@pytest.mark.parametrize(
+    "bounds", [{"capacity": 0}, {"ttl": 0}, {"pending_ttl": 0}, {"max_answer": -1}], ids=str
+)
 def test_bounds_that_are_none_are_a_config_error(bounds: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         ReplayGuard(**bounds)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plivo_core.webhooks import (
@@ -16,6 +16,7 @@ from plivo_core.webhooks import (
     validate_signature_v2,
     validate_signature_v3,
 )
+from plivo_core.webhooks._signatures import decode_pairs
 from tests.webhooks._hooks import V2, V3, pairs_of
 
 URL = "https://hooks.example.com/voice"
@@ -78,6 +79,28 @@ def test_another_parameter_or_nonce_does_not_validate(
     assert not validate_signature_v3(method, URL, nonce + "0", TOKEN, made, form)
     assert not validate_signature_v3(method, URL + "/", nonce, TOKEN, made, form)
     assert not validate_signature_v3(method, URL, nonce, TOKEN + "0", made, form)
+
+
+encoded = st.text(st.sampled_from("%\\x0aAF5C+&=\xe9\u20ac") | st.characters(), max_size=30)
+
+
+@given(encoded)
+@example("%\\x41=%5C%zz%4%")
+def test_percents_are_decoded_as_the_standard_library_does(text: str) -> None:
+    expected: object
+    try:
+        expected = [
+            tuple(unquote_to_bytes(half).decode() for half in part.partition("=")[::2])
+            for part in text.replace("+", " ").split("&")
+            if part
+        ]
+    except ValueError:
+        expected = ValueError
+    try:
+        pairs: object = decode_pairs(text)
+    except ValueError:
+        pairs = ValueError
+    assert pairs == expected
 
 
 def test_get_merges_a_mapping_without_changing_it() -> None:

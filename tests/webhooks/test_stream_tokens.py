@@ -49,10 +49,29 @@ def test_two_tokens_differ() -> None:
     assert tokens.mint(wall_now=NOW) != tokens.mint(wall_now=NOW)
 
 
+def test_a_spent_token_stays_spent_whatever_the_clocks_say() -> None:
+    seen: list[float] = []
+
+    class Store(MemoryStore):
+        def add(self, key: str, value: bytes, *, expires_at: float, wall_now: float) -> Any:
+            seen.append(expires_at)
+            return super().add(key, value, expires_at=expires_at, wall_now=wall_now)
+
+    tokens = some_tokens(store=Store())
+    first = tokens.mint(wall_now=NOW)
+    tokens.check(first, wall_now=NOW + 1)
+    tokens.check(tokens.mint(wall_now=NOW + 200), wall_now=NOW + 201)
+    assert seen == [int(NOW) + 120 + 60, int(NOW) + 320 + 60]
+    with pytest.raises(StreamTokenError):  # the clock was set back
+        tokens.check(first, wall_now=NOW + 100)
+    third = tokens.mint(wall_now=NOW + 100)
+    assert tokens.check(third, wall_now=NOW + 100)
+
+
 def test_a_token_expires_spent_or_not() -> None:
+    token = some_tokens(ttl=60).mint(wall_now=NOW)
+    assert reason_of(some_tokens(ttl=60), token, NOW + 60) == "expired"
     tokens = some_tokens(ttl=60)
-    token = tokens.mint(wall_now=NOW)
-    assert reason_of(tokens, token, NOW + 60) == "expired"
     tokens.check(token, wall_now=NOW + 59)
     assert reason_of(tokens, token, NOW + 60) == "expired"
 

@@ -15,8 +15,16 @@ from typing import Any
 
 import pytest
 
-from plivo_core import ConfigError, ReplayedNonce, SignatureError
-from plivo_core.webhooks import ReplayGuard, refusal, sign_v3, validate_signature_v3
+from plivo_core import ConfigError, Limits, ReplayedNonce, SignatureError
+from plivo_core.webhooks import (
+    FirstSeen,
+    InProgress,
+    ReplayGuard,
+    _texts,
+    refusal,
+    sign_v3,
+    validate_signature_v3,
+)
 from plivo_core.wire import Response
 from tests.webhooks._hooks import (
     FORM,
@@ -163,8 +171,81 @@ def test_threat_06_what_signs_the_same_text_is_stopped_by_nonce_or_guard(
             guard.begin(hooks[1].verified_by(a_verifier()), wall_now=NOW)
 
 
+def a_v2_hook(target: str, nonce: str, form: Any = (), beside: Hook | None = None) -> Hook:
+    """Signed by V2, which covers no body; ``beside``'s V3 headers as well."""
+    hook = a_hook(form, target=target, nonce=nonce, header="X-Plivo-Signature-V2")
+    return replace(hook, headers=[*hook.headers, *(beside.headers[:2] if beside else ())])
+
+
+def as_v3(hook: Hook, target: str, nonce: str) -> Hook:
+    """The V2 signature of ``hook`` under the headers of V3."""
+    headers = [(SIG, hook.header("X-Plivo-Signature-V2")), (SIG_NONCE, nonce)]
+    return replace(hook, target=target, headers=[*headers, ("Content-Type", FORM)], body=b"")
+
+
+def as_v2(hook: Hook, target: str, nonce: str, body: bytes = b"From=evil") -> Hook:
+    """The first signature of ``hook`` under the headers of V2, with a body of anybody's."""
+    found = [value for name, value in hook.headers if name.endswith(("-V3", "-V2"))]
+    headers = [("X-Plivo-Signature-V2", found[0]), ("X-Plivo-Signature-V2-Nonce", nonce)]
+    return replace(hook, target=target, headers=[*headers, ("Content-Type", FORM)], body=body)
+
+
+V2_COLLISIONS = [
+    pytest.param(a_v2_hook("/cb/7", "123"), ("/cb/7", "123"), as_v2, id="body"),
+    pytest.param(a_v2_hook("/cb/7", "123"), ("/cb/71", "23"), as_v2, id="nonce-to-path"),
+    pytest.param(a_v2_hook("/cb/7", "123"), ("/cb/", "7123"), as_v2, id="path-to-nonce"),
+    pytest.param(a_v2_hook("/cb", "123"), ("/cb?From=evil", "123"), as_v2, id="query"),
+    pytest.param(
+        a_v2_hook("/cb", "222", beside=a_hook([], target="/cb", nonce="111")),
+        ("/cb", "222"), as_v2, id="v3-stripped",
+    ),
+    pytest.param(a_hook([], target="/cb", nonce="777"), ("/cb.7", "77"), as_v2, id="v3-as-v2"),
+    pytest.param(a_v2_hook("/cb.5", "777"), ("/cb", "5777"), as_v3, id="v2-as-v3"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hook", "shifted", "turned"), V2_COLLISIONS)
+def test_threat_06_what_v2_signs_is_used_once_wherever_its_bytes_are_moved(
+    hook: Hook, shifted: tuple[str, str], turned: Any
+) -> None:
+    verifier, guard = a_verifier(allow_v2=True), ReplayGuard()
+    other = hook
+    if "222" in shifted:  # its V2 signature is not the first one
+        kept = [pair for pair in hook.headers if "V3" not in pair[0]]
+        other = replace(hook, headers=kept)
+    again = turned(other, *shifted).verified_by(verifier)  # the collision is real
+    assert guard.begin(hook.verified_by(verifier), wall_now=NOW) == FirstSeen()
+    with pytest.raises(ReplayedNonce) as caught:
+        guard.begin(again, wall_now=NOW)
+    assert caught.value.reason == "other_request"
+
+
+def test_threat_06_a_dot_in_the_path_does_not_make_a_v2_signature_one_of_v3() -> None:
+    signed = a_v2_hook("/answer.xml", "777")
+    assert refused(as_v3(signed, "/answer", "xml777")) == (403, "nonce_syntax")
+
+
+def test_threat_06_v2_headers_that_vouch_for_nothing_do_not_matter_beside_v3() -> None:
+    hook = a_hook().with_header("X-Plivo-Signature-V2", "forged")
+    for nonces in ((), ("1",)):
+        with_v2 = hook.with_header("X-Plivo-Signature-V2-Nonce", *nonces)
+        assert len(with_v2.verified_by(a_verifier(allow_v2=True)).replay_keys) == 2
+        assert len(with_v2.verified_by(a_verifier()).replay_keys) == 1
+
+
+def test_threat_06_a_request_that_shares_one_of_its_keys_takes_none() -> None:
+    verifier, guard = a_verifier(allow_v2=True), ReplayGuard()
+    guard.begin(a_v2_hook("/cb", "222").verified_by(verifier), wall_now=NOW)
+    v3 = a_hook([], target="/cb", nonce="111")
+    both = a_v2_hook("/cb", "222", beside=v3)
+    assert guard.begin(both.verified_by(verifier), wall_now=NOW) == InProgress()
+    assert guard.begin(v3.verified_by(verifier), wall_now=NOW) == FirstSeen()
+
+
 @pytest.mark.parametrize(
-    "nonce", ["7.8", "", " ", "a b", "n\u00f6", "7" * 65, "7\n", "7,8", "../x"], ids=ascii
+    "nonce",
+    ["x7", "7-", "7.8", "", " ", "a b", "n\u00f6", "7" * 65, "7\n", "7,8", "../x"],
+    ids=ascii,
 )
 def test_threat_06_a_nonce_is_one_word_without_a_dot(nonce: str) -> None:
     status, reason = refused(a_hook().with_header(SIG_NONCE, nonce))
@@ -264,7 +345,7 @@ def test_threat_17_sizes_are_checked_before_any_signature_is_computed(
         (plain.with_header(SIG, "x" * 4097), "signature_too_long"),
         (plain.with_header(SIG, "x\u00ef"), "signature_not_ascii"),
         (plain.with_header(SIG_NONCE, "7" * 65), "nonce_syntax"),
-        (replace(plain, body=b"a" * 1048577), "body_too_large"),
+        (replace(plain, body=b"a" * 65537), "body_too_large"),
         (replace(plain, body=b"a&" * 1000), "too_many_fields"),
     ):
         assert refused(bent)[1] == reason
@@ -285,6 +366,57 @@ def test_threat_17_work_is_linear_in_the_body() -> None:
     assert seconds(960) < 60 * seconds(60)  # 16 for linear, 256 for quadratic work
 
 
+def _filled(unit: bytes, *, before: bytes = b"a=", after: bytes = b"") -> bytes:
+    room = Limits().max_webhook_body - len(before) - len(after)
+    return before + (unit * (room // len(unit))).rstrip(b",") + after
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        pytest.param(FORM, _filled(b"%"), id="stray-percents"),
+        pytest.param(FORM, _filled(b"%41"), id="percents"),
+        pytest.param(FORM, _filled(b"%41" * 20 + b"&"), id="fields"),
+        pytest.param(
+            "application/json", _filled(b"[0],", before=b'{"a":[', after=b"]}"), id="lists"
+        ),
+        pytest.param("application/json", _filled(b"1,", before=b'{"a":[', after=b"]}"), id="items"),
+        pytest.param("application/json", _filled(b'"":{', before=b"{"), id="deep"),
+    ],
+)
+def test_threat_17_the_largest_body_does_not_hold_the_loop(content_type: str, body: bytes) -> None:
+    hook = replace(a_hook(), body=body, more={"json": True})
+    hook = hook.with_header("Content-Type", content_type)
+    rounds = []
+    for _ in range(5):
+        begin = time.process_time()
+        assert refused(hook)[0] in (400, 403, 413)
+        rounds.append(time.process_time() - begin)
+    assert min(rounds) < 0.05  # 1 to 5 ms; a second and more with 1 MiB and no other bound
+
+
+def test_threat_17_a_query_of_stray_percents_is_cheap_and_kept() -> None:
+    hook = a_hook(target="/v?a=" + "%" * 16000)
+    begin = time.process_time()
+    assert hook.verified_by(a_verifier()).query["a"] == "%" * 16000
+    assert time.process_time() - begin < 0.05
+
+
+def test_threat_17_the_parameters_are_put_into_one_text_for_all_urls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = list[object]()
+    real = _texts.canonical_v3
+
+    def counted(*arguments: Any) -> str:
+        calls.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(_texts, "canonical_v3", counted)
+    refused(a_hook(target="/", token="guess"), public_url="https://u:p@hooks.example.com/in")
+    assert len(calls) == 1
+
+
 def test_threat_18_errors_quote_little_and_escape_it() -> None:
     hook = replace(a_hook(), method="X\r\n" + "A" * 200 + TOKEN)
     with pytest.raises(SignatureError) as caught:
@@ -296,6 +428,8 @@ def test_threat_18_errors_quote_little_and_escape_it() -> None:
     assert TOKEN not in repr(vars(caught.value))
     for bent in (
         replace(a_hook(), target=" /v?secret"),
+        replace(a_hook(), target="/n/s3cret/+14155550101#x"),
+        replace(a_hook(), target="https://user:s3cret@hooks.example.com/voice"),
         a_hook(token="x"),
         a_hook(nonce="s3.cret"),
     ):

@@ -355,8 +355,8 @@ def test_one_proxy_as_text_is_told_to_be_a_list() -> None:
 
 
 def test_limits_are_those_given() -> None:
-    tight = a_verifier(limits=Limits(max_body=10, max_json_depth=1))
-    assert tight.limits.max_body == 10
+    tight = a_verifier(limits=Limits(max_webhook_body=10, max_json_depth=1))
+    assert tight.limits.max_webhook_body == 10
     assert reason_for(a_hook(), tight) == "body_too_large"
     assert reason_for(a_hook(members={"a": {}}), tight) == "body_not_json"
     assert sign_v3("GET", PUBLIC, "1", TOKEN)
