@@ -7,11 +7,12 @@ could be passed by with another spelling, so wrap the application that holds not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 import anyio
 
+from plivo_anyio._asgi_connection import Message, Receive, Scope, Send
 from plivo_anyio._logging import logger
 from plivo_anyio._webhooks import abandon, begin, finish, log_refusal, verifier_from_environment
 from plivo_core import Request, Response, Timings
@@ -26,10 +27,6 @@ from plivo_core.webhooks import (
 
 __all__ = ["WebhookMiddleware"]
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _TIMINGS = Timings()
