@@ -200,6 +200,8 @@ class Driver:
 
     def pull(self) -> Any:
         with self.lock:
+            # What leaves counts from now on, however long it waited for room.
+            self.conn.session.now = self.clock()
             return self.conn.data_to_send()
 
     def pulled(self) -> None:

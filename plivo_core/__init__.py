@@ -20,6 +20,7 @@ from plivo_core.connection import ClientConnection, ServerConnection
 from plivo_core.errors import (
     AmbiguousOutcomeError,
     ApiError,
+    AudioQueueFull,
     AuthenticationError,
     ConfigError,
     ConnectionFailedError,
@@ -56,14 +57,15 @@ from plivo_core.events import (
     serialize_event,
 )
 from plivo_core.limits import Limits, Timings
-from plivo_core.playback import Fate, PlaybackLedger
-from plivo_core.session import MediaFormat, Session, State
+from plivo_core.playback import Fate, Interrupted, PlaybackLedger
+from plivo_core.session import MediaFormat, Pending, Session, State
 from plivo_core.wire import Rejected, Request, RequestReceived, Response, Upgraded
 
 __all__ = [
     "DEFAULT_CODEC",
     "AmbiguousOutcomeError",
     "ApiError",
+    "AudioQueueFull",
     "AuthenticationError",
     "ClientConnection",
     "Codec",
@@ -74,6 +76,7 @@ __all__ = [
     "Event",
     "Fate",
     "ForbiddenError",
+    "Interrupted",
     "InvalidCommandError",
     "InvalidMessage",
     "Limits",
@@ -82,6 +85,7 @@ __all__ = [
     "MediaFormat",
     "MissingSignature",
     "NotFoundError",
+    "Pending",
     "PlaybackLedger",
     "PlivoError",
     "RateLimitError",

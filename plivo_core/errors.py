@@ -18,6 +18,7 @@ import re
 __all__ = [
     "AmbiguousOutcomeError",
     "ApiError",
+    "AudioQueueFull",
     "AuthenticationError",
     "ConfigError",
     "ConnectionFailedError",
@@ -118,6 +119,14 @@ class InvalidCommandError(LocalProtocolError, ValueError):
     def __init__(self, message: str, *, argument: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.argument = argument
+
+
+class AudioQueueFull(LocalProtocolError):  # noqa: N818 - named like SendQueueFull
+    """Audio passed its budget: nothing was queued, and the call goes on.
+
+    Only where ``Limits.audio_overflow`` is "error", and for one message that is over all of
+    ``Limits.audio_buffer``.
+    """
 
 
 class RemoteProtocolError(WebSocketError):

@@ -8,11 +8,17 @@ group marked *server*, which an adapter that serves many calls enforces.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
-__all__ = ["DEFAULT_LIMITS", "DEFAULT_TIMINGS", "Limits", "Timings"]
+from plivo_core.errors import ConfigError
+
+__all__ = ["DEFAULT_LIMITS", "DEFAULT_TIMINGS", "AudioOverflow", "Limits", "Timings"]
 
 KIB = 1024
 MIB = 1024 * 1024
+
+
+AudioOverflow: TypeAlias = Literal["drop_oldest", "drop_newest", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,16 @@ class Limits:
     """Unsent control messages (everything but audio), in bytes of text; over it:
     :class:`~plivo_core.errors.SendQueueFull`, and the call ends, for the peer does not read."""
     audio_buffer: int = 256 * KIB
-    """Unsent audio messages, in bytes of text; over it the oldest is dropped. Plivo buffers
-    playback itself, so a full queue means a peer that does not read."""
+    """Unsent audio messages, in bytes of text; over it :attr:`audio_overflow` decides. Plivo
+    buffers playback itself, so a full queue means a peer that does not read."""
     audio_buffer_ms: int = 5000
-    """Unsent audio in milliseconds of playing time; over it the oldest is dropped."""
+    """Unsent audio in milliseconds of playing time; over it :attr:`audio_overflow` decides. One
+    message alone may last longer."""
+    audio_overflow: AudioOverflow = "drop_oldest"
+    """What happens to audio over the two budgets above: "drop_oldest" keeps what is being said,
+    "drop_newest" what was said first, "error" raises
+    :class:`~plivo_core.errors.AudioQueueFull`. Who would rather wait uses ``send_audio`` of the
+    adapter, or :meth:`plivo_core.Session.audio_delay`."""
     max_checkpoints: int = 1024
     """Checkpoints awaiting their fate; one more raises. Settled fates remembered as well."""
     transport_buffer: int = 16 * KIB
@@ -82,6 +94,9 @@ class Limits:
     media_lane_ms: int = 2000
     """*Server.* Caller audio waiting for the media handler; over it the oldest is dropped and
     counted: late audio is worth less than none."""
+    playback_ahead_ms: int = 30_000
+    """*Server.* How far ``send_audio`` runs ahead of the caller's ear, in milliseconds: Plivo
+    queues 40 s, or a minute (its documents differ), and throws away what is over it."""
     max_abandoned_handlers: int = 8
     """*Server.* Sync handlers of one call that outlived :attr:`Timings.handler` and were left to
     their threads, which nobody can stop; over it the call ends (1011)."""
@@ -92,6 +107,13 @@ class Limits:
     """*Server.* Connections whose request head is incomplete; one more gets 503."""
     backlog: int = 512
     """*Server.* Connections the kernel keeps for ``accept``."""
+
+    def __post_init__(self) -> None:
+        if self.audio_overflow not in get_args(AudioOverflow):
+            raise ConfigError(
+                f"audio_overflow must be one of {', '.join(get_args(AudioOverflow))},"
+                f" not {self.audio_overflow!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

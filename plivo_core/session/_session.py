@@ -52,8 +52,8 @@ from plivo_core.events import (
     parse_event,
 )
 from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS, Limits, Timings
-from plivo_core.playback import Fate, PlaybackLedger, audio_duration_ms
-from plivo_core.session._output import Output
+from plivo_core.playback import Fate, Interrupted, PlaybackLedger, audio_duration_ms
+from plivo_core.session._output import Output, Pending
 from plivo_core.session._state import TRANSITIONS, Input, State
 from plivo_core.session._toolcalls import ToolCalls, ToolCallState
 
@@ -61,6 +61,7 @@ __all__ = ["Closing", "MediaFormat", "Session"]
 
 Cause: TypeAlias = Literal["session.ended", "stop", "close", "error"]
 
+_ENVELOPE = 100  # characters of a playAudio message around its payload, at most
 _NEW, _ACTIVE, _ENDED = State.NEW, State.ACTIVE, State.ENDED  # looked up once, for CPython 3.10
 _AGENT_FORMATS = {"pcm_16k": ("audio/x-l16", 16000), "mulaw_8k": ("audio/x-mulaw", 8000)}
 
@@ -138,11 +139,12 @@ class Session(SessionCommands):
         its own (bytes, say) keeps it fresh."""
         self._state = State.NEW
         self._events: deque[Event] | None = None  # None: empty, as nearly always
-        self._output = Output(self._limits)
+        self.playback = PlaybackLedger(self._limits)
+        """The audio we sent: milliseconds heard, and the checkpoints' fates."""
+        self._output = Output(self._limits, self.playback)
         self._stalled_since: float | None = None
         self._shrunk = False  # without getting empty, since the last handle_timeout()
         self._tool_calls = ToolCalls(self._limits, self._timings.tool_call)
-        self.playback = PlaybackLedger(self._limits)
         self._invalid_at: list[float] = []  # the newest, one more than are allowed
         self._grace_until: float | None = None
         # How the call ends, once that is known.
@@ -190,6 +192,24 @@ class Session(SessionCommands):
         return self._output
 
     @property
+    def pending(self) -> Pending:
+        """What waits to be sent: messages, bytes, milliseconds."""
+        return self._output.pending
+
+    def audio_delay(self, payload_size: int, ms: float, *, ahead_ms: float) -> float | None:
+        """Seconds to wait before sending audio; 0: send it. None: until the transport took some.
+
+        For senders that would rather wait than have audio dropped. ``payload_size`` is in
+        characters of base64, ``ms`` its playing time; together with what is still unheard it shall
+        not last longer than ``ahead_ms`` (unless it does so alone). Ask again after the wait, after
+        text was taken, and after a clear.
+        """
+        if not self._output.fits_audio(payload_size + _ENVELOPE, ms):
+            return None
+        unheard = self.playback.unheard_ms(self.now)
+        return max(0.0, (unheard + min(ms, ahead_ms) - ahead_ms) / 1000)
+
+    @property
     def closing(self) -> Closing | None:
         """The Close to send now that all texts are out; None: the call goes on, or is over."""
         return None if self._closing is None or self._ended_told or self._output else self._closing
@@ -234,7 +254,7 @@ class Session(SessionCommands):
         self._because("close" if error is None else "error", initiator, error)
         self._move(Input.CLOSE if error is None else Input.FAILURE)
         self._tool_calls.cancel()
-        self.playback.stream_ended()
+        self.playback.stream_ended(now)
         self._output.clear()
         self._stalled_since = None
         self._shrunk = False
@@ -248,8 +268,8 @@ class Session(SessionCommands):
         Raises SessionClosedError after the end; LocalProtocolError for a tool call that was
         answered already or a checkpoint name that is still pending; InvalidCommandError for what
         JSON cannot carry; SendQueueFull, which ends the call, when ``Limits.control_buffer`` is
-        full. Audio over its budget makes the oldest audio drop instead. Apart from SendQueueFull, a
-        failed call changes nothing.
+        full. Audio over its budget follows ``Limits.audio_overflow`` instead. Apart from
+        SendQueueFull, a failed call changes nothing.
         """
         if now is not None:
             self.now = now
@@ -267,6 +287,23 @@ class Session(SessionCommands):
             self._put_control(text, meaning)
         if self._stalled_since is None:
             self._stalled_since = self.now
+
+    def interrupt(self, *, now: float | None = None) -> Interrupted:
+        """Silence our audio: drop what is unsent, clear what the platform holds; what was heard.
+
+        A ``clearAudio`` leaves before everything else that is audio, also when all of it was sent
+        already. Checkpoints behind unsent audio are settled as cleared at once, the others by
+        ``clearedAudio``. Raises as :meth:`send` does.
+        """
+        if now is not None:
+            self.now = now
+        ledger, now = self.playback, self.now
+        buffered = ledger.buffered_ms(now)
+        cut = Interrupted(
+            ledger.heard_ms(now), ledger.proven_ms, ledger.queued_ms + buffered, buffered > 0
+        )
+        self.clear_audio()
+        return cut
 
     def close(self, code: int = 1000, reason: str = "", *, now: float | None = None) -> None:
         """End the call from our side: what is queued is flushed, then Close. Idempotent.
@@ -322,8 +359,11 @@ class Session(SessionCommands):
         return None
 
     def next_text(self) -> str | None:
-        """The next message to send: control before audio."""
-        text = self._output.take()
+        """The next message to send: control before audio. It counts as sent at :attr:`now`.
+
+        After a wait for room rather than for input, tell the time by :meth:`handle_timeout` first.
+        """
+        text = self._output.take(self.now)
         if text is not None and self._output:
             self._shrunk = True
             self._stalled_since = self.now
@@ -408,9 +448,9 @@ class Session(SessionCommands):
         if event.stream_id not in ("", self.stream_id):
             return  # of a stream that is over, whose checkpoints are settled
         if isinstance(event, PlayedStream):
-            self.playback.played(event.name)
+            self.playback.played(event.name, self.now)
         else:
-            self.playback.cleared()
+            self.playback.cleared(self.now)
 
     def _take_started(self, event: AgentSessionStarted) -> None:
         self._agent_seen = True
@@ -422,8 +462,9 @@ class Session(SessionCommands):
             self.media_format = MediaFormat(content_type, event.sample_rate or rate)
 
     def _take_start(self, event: StreamStart) -> None:
-        if self.stream_id is not None:  # a second stream: what the first one owed is lost
-            self.playback.stream_ended()
+        if self.stream_id is not None:  # a second stream: what was for the first one is lost
+            self._output.drop_audio()
+            self.playback.stream_began(self.now)
         self.stream_id = event.stream_id
         self.call_uuid = self.call_uuid or event.call_id or None
         self.account_id = event.account_id or self.account_id
@@ -432,7 +473,7 @@ class Session(SessionCommands):
         self.extra_headers = dict(event.extra_headers)
 
     def _take_stop(self) -> Input:
-        self.playback.stream_ended()
+        self.playback.stream_ended(self.now)
         self._cause = "stop"
         if not self._agent_seen:
             self._finish = Input.STOP
@@ -476,18 +517,15 @@ class Session(SessionCommands):
             self.fail(1008, "output queue full", error)
             raise error
         if isinstance(meaning, Checkpoint):
-            self.playback.sent(meaning.name)
             self._output.put_checkpoint(text, meaning.name)
+            return
+        if isinstance(meaning, ClearAudio):
+            self._output.put_clear(text)
             return
         if isinstance(meaning, ToolResult):
             self._tool_calls.answered(meaning.id, ToolCallState.RESULT)
         elif isinstance(meaning, ToolError):
             self._tool_calls.answered(meaning.id, ToolCallState.ERROR)
-        elif isinstance(meaning, ClearAudio):
-            # The clear overtakes the audio lane, so what is in there must not follow it.
-            for name in self._output.drop_audio():
-                self.playback.dropped(name)
-            self.playback.clear_sent()
         self._output.put_control(text)
 
     def _check_checkpoint(self, name: str) -> None:

@@ -92,11 +92,10 @@ def test_over_five_seconds_the_oldest_audio_is_dropped_and_counted() -> None:
     session = a_session(START)
     for number in range(260):  # 5.2 s
         session.send_media(marked(number))
-    output = session.output
-    assert (output.audio_ms, output.audio_messages) == (5000, 250)
-    assert (output.dropped_ms, output.dropped_messages) == (200, 10)
+    assert (session.pending.audio_ms, session.pending.audio_messages) == (5000, 250)
+    assert (session.playback.dropped_ms, session.output.dropped_messages) == (200, 10)
     assert numbers(texts(session)) == list(range(10, 260))
-    assert (output.audio_ms, output.audio_messages) == (0, 0)
+    assert session.pending == (0, 0, 0, 0, 0)
 
 
 def test_over_256_kib_the_oldest_audio_is_dropped_and_counted() -> None:
@@ -136,7 +135,7 @@ def test_raw_messages_that_spell_audio_follow_its_policy() -> None:
     session = a_session(START)
     session.send_raw(serialize_command(PlayAudio(PACKET)))
     session.speak("first")
-    assert session.output.audio_ms == 20
+    assert session.pending.audio_ms == 20
     assert names(texts(session)) == ["agent_session.speak", "playAudio"]
 
 
@@ -179,7 +178,7 @@ def test_a_clear_drops_unsent_audio_and_overtakes() -> None:
     assert names(texts(session)) == ["clearAudio", "playAudio"]
     assert session.playback.fate("unsent") is Fate.CLEARED
     assert session.playback.fate("sent") is Fate.PENDING
-    assert session.output.dropped_ms == 20
+    assert session.playback.dropped_ms == 20
     assert session.output.dropped_messages == 1
 
 
@@ -248,7 +247,7 @@ def test_nothing_is_lost_and_each_lane_keeps_its_order(
         else:
             found[True].append(each.get("name") or each["media"]["contentType"])
     assert found == expected
-    assert session.output.audio_ms == 0
+    assert session.pending.audio_ms == 0
     assert not session.output
 
 

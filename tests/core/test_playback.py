@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from plivo_core import Ended, Fate, Limits, LocalProtocolError, PlaybackLedger, Session
 from plivo_core.events import ClearedAudio, PlayedStream, StreamStart, StreamStop
@@ -26,6 +25,7 @@ def test_a_checkpoint_is_played_when_the_platform_says_so() -> None:
     session.send_checkpoint("a")
     session.send_checkpoint("b")
     assert session.playback.pending == ("a", "b")
+    texts(session)
     hears(session, PlayedStream(name="a"))
     assert session.playback.fate("a") is Fate.PLAYED
     assert session.playback.pending == ("b",)
@@ -34,6 +34,7 @@ def test_a_checkpoint_is_played_when_the_platform_says_so() -> None:
 def test_acknowledgements_that_are_late_repeated_or_unknown_are_inert() -> None:
     session = a_session(START)
     session.send_checkpoint("a")
+    texts(session)
     hears(session, PlayedStream(name="a"), ClearedAudio(), PlayedStream(name="a"))
     hears(session, PlayedStream(name="never"), PlayedStream())
     assert session.playback.fate("a") is Fate.PLAYED
@@ -64,11 +65,16 @@ def test_a_played_stream_that_crosses_the_clear_wins() -> None:
 def test_cleared_audio_that_nobody_asked_for_settles_all() -> None:
     session = a_session(START)
     session.send_checkpoint("a")
+    texts(session)
     session.clear_audio()
     session.send_checkpoint("b")
+    texts(session)
+    session.send_checkpoint("not even sent")
     hears(session, ClearedAudio())
+    assert session.playback.fate("b") is Fate.PENDING
     hears(session, ClearedAudio())
     assert session.playback.fate("b") is Fate.CLEARED
+    assert session.playback.fate("not even sent") is Fate.PENDING
 
 
 def test_two_clears_are_answered_in_order() -> None:
@@ -116,6 +122,7 @@ def test_a_pending_name_cannot_be_reused_and_a_settled_one_can() -> None:
     with pytest.raises(LocalProtocolError):
         session.send_raw({"event": "checkpoint", "streamId": "", "name": "a"})
     assert everything(session) == before
+    texts(session)
     hears(session, PlayedStream(name="a"))
     session.send_checkpoint("a")
     assert session.playback.fate("a") is Fate.PENDING
@@ -129,135 +136,95 @@ def test_one_checkpoint_more_than_the_limit_raises() -> None:
     with pytest.raises(LocalProtocolError, match="2 checkpoints are pending"):
         session.send_checkpoint("c")
     assert everything(session) == before
+    texts(session)
     hears(session, PlayedStream(name="a"))
     session.send_checkpoint("c")
+
+
+def test_an_echo_of_a_name_that_has_not_left_again_is_inert() -> None:
+    session = a_session(START)
+    session.send_checkpoint("a")
+    texts(session)
+    session.clear_audio()
+    texts(session)
+    hears(session, ClearedAudio())
+    session.send_checkpoint("a")
+    hears(session, PlayedStream(name="a"))  # of the first one, that crossed the clear
+    assert session.playback.fate("a") is Fate.PENDING
 
 
 def test_the_memory_of_fates_and_of_unanswered_clears_is_bounded() -> None:
     ledger = a_ledger(max_checkpoints=2)
     for name in "abc":
-        ledger.sent(name)
-        ledger.clear_sent()
-        ledger.played(name)
+        ledger.sent(20, now=0)
+        ledger.checkpoint_queued(name)
+        ledger.checkpoint_sent(name)
+        ledger.clear_queued()
+        ledger.clear_sent(now=0)
+        ledger.played(name, now=0)
     assert [ledger.fate(name) for name in "abc"] == [None, Fate.PLAYED, Fate.PLAYED]
     assert all(len(held) <= 2 for held in everything(ledger).values() if isinstance(held, list))
+    for number in range(10):
+        ledger.sent(20, now=number)
+        ledger.clear_sent(now=number)
+    # The oldest count as answered.
+    assert (ledger.clearing_ms, ledger.cleared_ms) == (pytest.approx(40), pytest.approx(160))
 
 
 # --- any order of acknowledgements ----------------------------------------------------------------
 
 _names = st.sampled_from("abc")
+_named = ["checkpoint_queued", "checkpoint_sent", "checkpoint_dropped", "played"]
 _acks = st.one_of(
-    st.tuples(st.sampled_from(["sent", "played", "dropped"]), _names),
-    st.sampled_from([("clear_sent",), ("cleared",), ("stream_ended",)]),
+    st.tuples(st.sampled_from(_named), _names),
+    st.tuples(st.just("sent"), st.sampled_from([0.125, 20, 1000])),
+    st.tuples(st.just("tick"), st.sampled_from([0.01, 0.5, 3])),
+    st.sampled_from([("clear_queued",), ("clear_sent",), ("cleared",)]),
+    st.sampled_from([("stream_ended",), ("stream_began",)]),
 )
+_TIMED = ("sent", "clear_sent", "cleared", "played", "stream_ended", "stream_began")
+
+
+def check_totals(ledger: PlaybackLedger, now: float) -> None:
+    """What holds at any time, whatever the platform says."""
+    heard, buffered = ledger.heard_ms(now), ledger.buffered_ms(now)
+    settled = ledger.clearing_ms + ledger.cleared_ms + ledger.lost_ms
+    assert ledger.sent_ms == pytest.approx(heard + buffered + settled)
+    assert -1e-6 <= ledger.proven_ms <= heard + 1e-6
+    assert heard <= ledger.sent_ms + 1e-6
+    assert min(buffered, ledger.clearing_ms, ledger.cleared_ms, ledger.lost_ms) >= -1e-6
+    assert ledger.unheard_ms(now) == pytest.approx(buffered + ledger.queued_ms)
+    assert ledger.expected_ms == pytest.approx(heard + ledger.unheard_ms(now))
 
 
 @given(st.lists(_acks, max_size=40))
-def test_whatever_arrives_each_checkpoint_ends_once(steps: list[tuple[str, ...]]) -> None:
-    ledger = a_ledger(max_checkpoints=3)
+def test_whatever_arrives_each_checkpoint_ends_once(steps: list[tuple[Any, ...]]) -> None:
+    ledger, now, heard = a_ledger(max_checkpoints=3), 0.0, 0.0
     open_names: set[str] = set()
     ended: dict[str, Fate | None] = {}
     for method, *arguments in steps:
-        if method == "sent":
+        if method == "tick":
+            now += arguments[0]
+            continue
+        if method == "checkpoint_queued":
             if arguments[0] in open_names:
                 continue
             open_names.add(arguments[0])
             ended.pop(arguments[0], None)
-        getattr(ledger, method)(*arguments)
+        timed = {"now": now} if method in _TIMED else {}
+        getattr(ledger, method)(*arguments, **timed)
+        check_totals(ledger, now)
+        if method == "stream_began":
+            heard = 0.0
+        assert heard - 1e-6 <= ledger.heard_ms(now)  # what was heard stays heard
+        heard = ledger.heard_ms(now)
         assert set(ledger.pending) <= open_names  # nothing reopens by itself
         for name in open_names - set(ledger.pending):
             assert ledger.fate(name) in (Fate.PLAYED, Fate.CLEARED, Fate.LOST)
             ended[name] = ledger.fate(name)
         open_names = set(ledger.pending)
         assert all(ledger.fate(name) is fate for name, fate in ended.items())
-    ledger.stream_ended()
+    ledger.stream_ended(now=now)
     assert ledger.pending == ()
-
-
-class PlayoutMachine(RuleBasedStateMachine):
-    """An application and a platform with a queue; what each says travels for a while.
-
-    The ledger must end up with what really happened to each checkpoint.
-    """
-
-    @initialize()
-    def answer_the_call(self) -> None:
-        self.session = a_session(START)
-        self.names = 0
-        self.to_platform: deque[str] = deque()  # checkpoint names; "" is clearAudio
-        self.queue: list[str] = []
-        self.to_us: deque[PlayedStream | ClearedAudio] = deque()
-        self.truth: dict[str, Fate] = {}
-        self.known: dict[str, Fate] = {}
-
-    def _collect(self) -> None:
-        for sent in texts(self.session):
-            self.to_platform.append("" if sent["event"] == "clearAudio" else sent["name"])
-
-    @rule()
-    def send_a_checkpoint(self) -> None:
-        self.names += 1
-        self.session.send_checkpoint(f"c{self.names}")
-        self._collect()
-
-    @rule()
-    def clear_the_audio(self) -> None:
-        self.session.clear_audio()
-        self._collect()
-
-    @rule()
-    def send_a_checkpoint_and_clear_it_before_it_left(self) -> None:
-        self.names += 1
-        self.session.send_checkpoint(f"c{self.names}")
-        self.session.clear_audio()
-        self.truth[f"c{self.names}"] = Fate.CLEARED
-        self._collect()
-
-    @precondition(lambda self: self.to_platform)
-    @rule()
-    def the_platform_reads(self) -> None:
-        if name := self.to_platform.popleft():
-            self.queue.append(name)
-        else:
-            self.truth.update(dict.fromkeys(self.queue, Fate.CLEARED))
-            self.queue.clear()
-            self.to_us.append(ClearedAudio())
-
-    @precondition(lambda self: self.queue)
-    @rule()
-    def the_platform_plays(self) -> None:
-        name = self.queue.pop(0)
-        self.truth[name] = Fate.PLAYED
-        self.to_us.append(PlayedStream(name=name))
-
-    @precondition(lambda self: self.to_us)
-    @rule()
-    def we_read(self) -> None:
-        hears(self.session, self.to_us.popleft())
-        self._check()
-
-    def _check(self) -> None:
-        for number in range(1, self.names + 1):
-            name = f"c{number}"
-            fate = self.session.playback.fate(name)
-            assert fate is not None
-            if fate is not Fate.PENDING:
-                assert self.known.setdefault(name, fate) is fate
-                assert self.truth.get(name, Fate.LOST) is fate
-
-    def teardown(self) -> None:
-        if not hasattr(self, "session"):
-            return
-        while self.to_us:
-            self.we_read()
-        unsettled = set(self.to_platform) | set(self.queue)
-        hears(self.session, StreamStop())
-        assert self.session.playback.pending == ()
-        for number in range(1, self.names + 1):
-            fate = self.session.playback.fate(f"c{number}")
-            assert fate is self.truth.get(f"c{number}", Fate.LOST)
-            assert (fate is Fate.LOST) == (f"c{number}" in unsettled)
-
-
-TestPlayoutMachine = PlayoutMachine.TestCase
-TestPlayoutMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+    assert ledger.buffered_ms(now) == 0
+    check_totals(ledger, now)
