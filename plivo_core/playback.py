@@ -108,7 +108,7 @@ class PlaybackLedger:
         self._clears: list[_Clear] = []
         self._left_clears = 0
         self.clears = 0
-        """``clearAudio`` commands of this call so far: one more, and earlier audio will not play."""
+        """``clearAudio`` commands of this call so far: one more, and earlier audio never plays."""
         self._begin()
 
     def _begin(self) -> None:
