@@ -200,8 +200,8 @@ class Driver:
 
     def pull(self) -> Any:
         with self.lock:
-            # What leaves counts from now on, however long it waited for room.
-            self.conn.session.now = self.clock()
+            if self._transport.blocked_since is not None:
+                self.conn.session.now = self.clock()  # what leaves plays from now on
             return self.conn.data_to_send()
 
     def pulled(self) -> None:
@@ -210,6 +210,7 @@ class Driver:
 
     def writable(self) -> None:
         with self.lock:
+            self.conn.session.now = self.clock()  # what leaves plays from now on
             self._transport.flush()
             self._rearm_now()
 

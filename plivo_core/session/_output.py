@@ -106,7 +106,9 @@ class Output:
 
     def put_checkpoint(self, text: str, name: str) -> None:
         self._ledger.checkpoint_queued(name)
-        self._put((text, 0.0, name))
+        if self._audio is None:
+            self._audio = deque()
+        self._audio.append((text, 0.0, name))
         self._checkpoints += 1
         self._control_size += len(text)
 
@@ -116,29 +118,19 @@ class Output:
         Raises AudioQueueFull if that is what ``Limits.audio_overflow`` asks for, and for a message
         that is over ``Limits.audio_buffer`` by itself.
         """
-        if not self.fits_audio(len(text), ms):
-            if len(text) > self._limits.audio_buffer:
-                raise AudioQueueFull(
-                    f"one audio message has {len(text)} bytes, at most"
-                    f" {self._limits.audio_buffer} may wait",
-                    hint="send it in pieces: 20 ms each is usual",
-                )
-            policy = self._limits.audio_overflow
-            if policy == "error":
-                raise AudioQueueFull(
-                    f"{self._ledger.queued_ms:.0f} ms of audio ({self._audio_size} bytes) wait to"
-                    " be sent",
-                    hint="send slower, or clear_audio() first",
-                )
-            if policy == "drop_newest":
-                self._count_dropped(ms)
-                return
-            while not self.fits_audio(len(text), ms):
-                self._drop_oldest()
-        self._put((text, ms, None))
-        self._audio_size += len(text)
+        ledger, size = self._ledger, len(text)
+        limits = self._limits
+        if (
+            self._audio_size + size > limits.audio_buffer
+            or ledger.queued_ms + ms > limits.audio_buffer_ms
+        ) and not self._make_room(size, ms):
+            return
+        if self._audio is None:
+            self._audio = deque()
+        self._audio.append((text, ms, None))
+        self._audio_size += size
         self._audio_messages += 1
-        self._ledger.queued_ms += ms
+        ledger.queued_ms += ms
 
     def take(self, now: float) -> str | None:
         """The next text to send, which counts as sent."""
@@ -156,12 +148,11 @@ class Output:
         if not audio:
             self._audio = None
         self._forget(item)
-        text, ms, checkpoint = item
-        if checkpoint is None:
-            self._ledger.sent(ms, now)
+        if item[2] is None:
+            self._ledger.sent(item[1], now)
         else:
-            self._ledger.checkpoint_sent(checkpoint)
-        return text
+            self._ledger.checkpoint_sent(item[2])
+        return item[0]
 
     def drop_audio(self) -> list[str]:
         """Forget the audio lane; the names of the checkpoints that were in it."""
@@ -181,10 +172,25 @@ class Output:
         self._control = None
         self._control_size = 0
 
-    def _put(self, item: _Queued) -> None:
-        if self._audio is None:
-            self._audio = deque()
-        self._audio.append(item)
+    def _make_room(self, size: int, ms: float) -> bool:
+        """Do as the policy says; False: the new audio is dropped."""
+        if size > self._limits.audio_buffer:
+            raise AudioQueueFull(
+                f"one audio message has {size} bytes, at most {self._limits.audio_buffer} may wait",
+                hint="send it in pieces: 20 ms each is usual",
+            )
+        while not self.fits_audio(size, ms):
+            if self._limits.audio_overflow == "error":
+                raise AudioQueueFull(
+                    f"{self._ledger.queued_ms:.0f} ms of audio ({self._audio_size} bytes) wait to"
+                    " be sent",
+                    hint="send slower, or clear_audio() first",
+                )
+            if self._limits.audio_overflow == "drop_newest":
+                self._count_dropped(ms)
+                return False
+            self._drop_oldest()
+        return True
 
     def _drop_oldest(self) -> None:
         audio = self._audio
@@ -204,8 +210,8 @@ class Output:
             self._audio_size -= len(text)
             self._audio_messages -= 1
             # Sums of fractions drift; an empty lane holds exactly nothing.
-            queued = self._ledger.queued_ms
-            self._ledger.queued_ms = queued - ms if self._audio_messages else 0.0
+            ledger = self._ledger
+            ledger.queued_ms = ledger.queued_ms - ms if self._audio_messages else 0.0
         else:
             self._control_size -= len(text)
             self._checkpoints -= 1
