@@ -141,6 +141,8 @@ def turn(
         touched.add(key.data)
         if events & selectors.EVENT_READ:
             key.data.read(now)
+        else:  # harmless if early, and tells the time: what leaves plays from now on
+            key.data.conn.handle_timeout(now=now)
     for call in touched:
         call.step(now)
         if now >= call.close_at or (call.at_eof and call.conn.should_close_transport):
