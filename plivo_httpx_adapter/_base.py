@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import logging
 import os
@@ -47,7 +48,7 @@ logger = logging.getLogger("plivo_httpx_adapter")
 _parsed = lru_cache(maxsize=64)(httpx.URL)
 
 
-class BaseClient(Generic[Mode, H]):
+class BaseClient(abc.ABC, Generic[Mode, H]):
     """Everything but the I/O."""
 
     def __init__(
@@ -120,12 +121,12 @@ class BaseClient(Generic[Mode, H]):
 
     # -- for the drivers -----------------------------------------------------------------------
 
-    def _make_http(self) -> H:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _make_http(self) -> H: ...
 
+    @abc.abstractmethod
     def _run(self, build: Callable[..., Operation[Any]], /) -> Callable[..., Any]:
         """From a method that builds an operation to one that runs it."""
-        raise NotImplementedError
 
     def _prepare(
         self, request: Request, timeout: float | None
