@@ -113,7 +113,7 @@ class BaseClient(abc.ABC, Generic[Mode, H]):
         """
         derived = copy.copy(self)
         for name in ("agent", "calls", "messages", "numbers"):
-            derived.__dict__.pop(name, None)  # these are bound to the client they were made for
+            vars(derived).pop(name, None)  # these are bound to the client they were made for
         derived._timeout = self._timeout if timeout is None else _checked(timeout)
         derived._retry = self._retry if retry is None else retry
         derived._owns_http = False
