@@ -1,6 +1,7 @@
 """Plivo's side of the protocol, pure: enough of it to script one call without an account."""
 
 from plivo_core.platform._call import Observation, PlatformCall, PlatformEvent
+from plivo_core.platform._queue import Gap, PlaybackQueue
 from plivo_core.platform._steps import (
     AgentSpeaks,
     Emit,
@@ -19,12 +20,14 @@ __all__ = [
     "AgentSpeaks",
     "Emit",
     "Expect",
+    "Gap",
     "HangUp",
     "Interrupt",
     "Observation",
     "Pause",
     "PlatformCall",
     "PlatformEvent",
+    "PlaybackQueue",
     "Step",
     "agent_tool",
     "caller_presses",
