@@ -47,6 +47,7 @@ from plivo_core.events import (
     StreamStop,
     UnknownEvent,
 )
+from plivo_core.platform._queue import PlaybackQueue
 from plivo_core.platform._steps import (
     AgentSpeaks,
     Emit,
@@ -116,12 +117,10 @@ class PlatformCall:
         self._commands: deque[Command] = deque(maxlen=_BACKLOG)
         self._speech: _Speech | None = None
         self._tokens: list[str] = []
-        self._played_until = 0.0
-        self._any_audio = False  # queued or played
         self._hang_up_at: float | None = None
         self._finished = False
-        self.heard_ms = 0.0
-        """Milliseconds of audio queued for the caller and not cleared before they played."""
+        self.playback = PlaybackQueue()
+        """The audio of the application on its way to the caller's ear."""
         self.observations: list[Observation] = []
         self.invalid: list[InvalidMessage] = []
 
@@ -251,13 +250,11 @@ class PlatformCall:
             return  # nobody there to act on it; an Expect still sees it
         if isinstance(command, PlayAudio):
             ms = audio_duration_ms(command.payload, command.content_type, command.sample_rate)
-            self._played_until = max(self._played_until, now) + ms / 1000
-            self.heard_ms += ms
-            self._any_audio = True
+            self.playback.put(ms, now=now)
         elif isinstance(command, Checkpoint):
-            if self._any_audio:  # it comes only if some was played (PROTOCOL.md 13)
+            if self._any_audio(now):  # it comes only if some was played (PROTOCOL.md 13)
                 event = PlayedStream(name=command.name, stream_id=self._stream_id)
-                self._later(max(self._played_until, now), event)
+                self._later(self.playback.plays_until, event)
         elif isinstance(command, ClearAudio):
             self._clear_audio(now)
         elif isinstance(command, Speak):
@@ -304,10 +301,11 @@ class PlatformCall:
             )
         )
 
+    def _any_audio(self, now: float) -> bool:
+        return self.playback.lead_ms(now) > 0 or self.playback.heard_ms(now) > 0
+
     def _clear_audio(self, now: float) -> None:
-        self.heard_ms -= max(0.0, self._played_until - now) * 1000
-        self._any_audio = self._any_audio and self.heard_ms > 0
-        self._played_until = now
+        self.playback.clear(now=now)
         self._cancel(PlayedStream)  # pending checkpoints are not acknowledged (PROTOCOL.md 13)
         self._out.append(ClearedAudio(stream_id=self._stream_id))
 
@@ -318,6 +316,7 @@ class PlatformCall:
     def _end(self, reason: str, now: float) -> None:
         self._tick(now)
         self._due.clear()
+        self.playback.stop(now=now)
         if self._mode != "agent":
             self._out.append(StreamStop(stream_id=self._stream_id))
         if self._mode != "stream":

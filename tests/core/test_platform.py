@@ -57,6 +57,7 @@ from plivo_core.platform import (
     AgentSpeaks,
     Emit,
     Expect,
+    Gap,
     HangUp,
     Interrupt,
     Observation,
@@ -173,7 +174,7 @@ def test_a_plain_stream_has_no_hang_up_command_and_no_voice() -> None:
 def test_a_managed_agent_has_no_audio_queue() -> None:
     call = a_call()
     assert hears(call, sound(20), Checkpoint("c"), ClearAudio()) == []
-    assert call.heard_ms == 0
+    assert call.playback.put_ms == 0
 
 
 def test_a_farewell_is_heard_to_its_end_before_the_hang_up() -> None:
@@ -272,7 +273,8 @@ def test_a_checkpoint_comes_back_when_its_audio_has_been_heard() -> None:
     assert at(call, 10.5) == [PlayedStream(name="a", stream_id="stream-1")]
     assert at(call, 10.9) == []
     assert at(call, 11) == [PlayedStream(name="b", stream_id="stream-1")]
-    assert call.heard_ms == 1000
+    assert call.playback.heard_ms(10.75) == 750
+    assert call.playback.heard_ms(11) == 1000
     assert hears(call, Checkpoint("late"), now=12) == [
         PlayedStream(name="late", stream_id="stream-1")
     ]
@@ -283,24 +285,37 @@ def test_a_pause_in_the_audio_is_not_played() -> None:
     hears(call, sound(100), now=0)
     hears(call, sound(100), Checkpoint("c"), now=5)
     assert call.deadline() == pytest.approx(5.1)
+    assert call.playback.gaps == [Gap(0.1, pytest.approx(4900))]
 
 
-def test_a_checkpoint_without_any_audio_never_comes_back() -> None:
+def test_a_checkpoint_behind_a_clear_comes_back_if_some_audio_was_heard_before() -> None:
     call = a_call(mode="stream")
-    assert hears(call, Checkpoint("c")) == []
     hears(call, sound(1000))
-    assert hears(call, ClearAudio(), Checkpoint("d")) == [ClearedAudio(stream_id="stream-1")]
-    assert at(call, 100) == []
+    cleared = [ClearedAudio(stream_id="stream-1")]
+    played = [PlayedStream(name="c", stream_id="stream-1")]
+    assert hears(call, ClearAudio(), Checkpoint("c"), now=0.5) == cleared + played
 
 
-def test_a_clear_empties_the_queue_and_its_checkpoints_stay_silent() -> None:
-    call = a_call(mode="raw")
-    hears(call, sound(1000), Checkpoint("c"))
-    assert hears(call, ClearAudio(), now=0.25) == [ClearedAudio(stream_id="stream-1")]
-    assert call.heard_ms == pytest.approx(250)
+def test_a_checkpoint_needs_no_clock_above_zero() -> None:
+    call = a_call(mode="stream", now=-1000)
+    hears(call, sound(500), Checkpoint("c"), now=-1000)
+    assert call.deadline() == -999.5
+
+
+def test_a_checkpoint_behind_audio_without_sound_never_comes_back() -> None:
+    call = a_call(mode="stream")
+    assert hears(call, PlayAudio(""), Checkpoint("c")) == []
     assert call.deadline() is None
-    hears(call, sound(100), Checkpoint("next"), now=1)
-    assert kinds(at(call, 1.2)) == [PlayedStream]
+
+
+@pytest.mark.parametrize("mode", ["stream", "raw"])
+def test_nothing_is_heard_after_the_end(mode: Mode) -> None:
+    call = a_call(Pause(1), HangUp(), mode=mode)
+    hears(call, sound(5000))
+    at(call, 1)
+    assert (call.playback.heard_ms(9), call.playback.lead_ms(9)) == (1000, 4000)
+    hears(call, sound(5000), now=2)
+    assert call.playback.put_ms == 5000
 
 
 # --- other reactions ------------------------------------------------------------------------------
