@@ -4,6 +4,7 @@ from plivo_core.platform._call import Observation, PlatformCall, PlatformEvent
 from plivo_core.platform._queue import Gap, PlaybackQueue
 from plivo_core.platform._steps import (
     AgentSpeaks,
+    CallerPlays,
     Emit,
     Expect,
     HangUp,
@@ -18,6 +19,7 @@ from plivo_core.platform._steps import (
 
 __all__ = [
     "AgentSpeaks",
+    "CallerPlays",
     "Emit",
     "Expect",
     "Gap",
