@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from plivo_core.commands import (
@@ -44,7 +44,9 @@ from plivo_core.events import (
     InvalidMessage,
     PlayCompleted,
     PlayedStream,
+    StreamDtmf,
     StreamEvent,
+    StreamMedia,
     StreamStart,
     StreamStop,
     UnknownEvent,
@@ -69,6 +71,7 @@ PlatformEvent = AgentEvent | StreamEvent | UnknownEvent
 _BACKLOG = 1000  # commands kept for a later Expect; an application may send any number
 
 _NEVER = float("inf")
+_NUMBERED = (StreamStart, StreamMedia, StreamDtmf, PlayedStream, ClearedAudio, StreamStop)
 _FORMATS = (
     AudioFormat("audio/x-mulaw", 8000, sample_size=1),
     AudioFormat("audio/x-l16", 8000, sample_size=2),
@@ -136,6 +139,7 @@ class PlatformCall:
         self._stream_id = stream_id
         self._seconds_per_character = seconds_per_character
         self._out: deque[PlatformEvent] = deque()
+        self._stream_events = 0
         self._due: list[tuple[float, int, PlatformEvent]] = []  # a heap: later reactions
         self._counter = 0
         self._step: Step | None = None  # the one being waited for
@@ -184,7 +188,6 @@ class PlatformCall:
                     tracks=["inbound"],
                     content_type=self._format.content_type,
                     sample_rate=self._format.sample_rate,
-                    sequence_number=0,
                 )
             )
         self._advance(now)
@@ -212,8 +215,18 @@ class PlatformCall:
     # -- output --------------------------------------------------------------------------------
 
     def next_event(self) -> PlatformEvent | None:
-        """The next event to send to the application."""
-        return self._out.popleft() if self._out else None
+        """The next event to send to the application.
+
+        All stream events share one numbering, from 1 (PROTOCOL.md 9.3); an Emit may bring its own.
+        """
+        if not self._out:
+            return None
+        event = self._out.popleft()
+        if isinstance(event, _NUMBERED):
+            self._stream_events += 1
+            if event.sequence_number is None:
+                event = replace(event, sequence_number=self._stream_events)
+        return event
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: the script waits for nothing, or is over."""

@@ -92,7 +92,6 @@ class Microphone:
             track="inbound",
             chunk=self._frames,
             stream_id=self._stream_id,
-            sequence_number=self._frames,  # that of `start` is 0
         )
 
     def mute(self) -> None:

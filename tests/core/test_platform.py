@@ -45,6 +45,8 @@ from plivo_core.events import (
     PlayCompleted,
     PlayedStream,
     Prompt,
+    StreamDtmf,
+    StreamEvent,
     StreamMedia,
     StreamStart,
     StreamStop,
@@ -272,13 +274,13 @@ def test_a_checkpoint_comes_back_when_its_audio_has_been_heard() -> None:
     call = a_call(mode="stream")
     hears(call, sound(500), Checkpoint("a"), sound(500), Checkpoint("b"), now=10)
     assert call.deadline() == 10.5
-    assert at(call, 10.5) == [PlayedStream(name="a", stream_id="stream-1")]
+    assert at(call, 10.5) == [PlayedStream(name="a", stream_id="stream-1", sequence_number=2)]
     assert at(call, 10.9) == []
-    assert at(call, 11) == [PlayedStream(name="b", stream_id="stream-1")]
+    assert at(call, 11) == [PlayedStream(name="b", stream_id="stream-1", sequence_number=3)]
     assert call.playback.heard_ms(10.75) == 750
     assert call.playback.heard_ms(11) == 1000
     assert hears(call, Checkpoint("late"), now=12) == [
-        PlayedStream(name="late", stream_id="stream-1")
+        PlayedStream(name="late", stream_id="stream-1", sequence_number=4)
     ]
 
 
@@ -293,8 +295,8 @@ def test_a_pause_in_the_audio_is_not_played() -> None:
 def test_a_checkpoint_behind_a_clear_comes_back_if_some_audio_was_heard_before() -> None:
     call = a_call(mode="stream")
     hears(call, sound(1000))
-    cleared = [ClearedAudio(stream_id="stream-1")]
-    played = [PlayedStream(name="c", stream_id="stream-1")]
+    cleared = [ClearedAudio(stream_id="stream-1", sequence_number=2)]
+    played = [PlayedStream(name="c", stream_id="stream-1", sequence_number=3)]
     assert hears(call, ClearAudio(), Checkpoint("c"), now=0.5) == cleared + played
 
 
@@ -362,7 +364,7 @@ def test_the_caller_is_heard_frame_by_frame_in_real_time(mode: Mode) -> None:
             track="inbound",
             chunk=n + 1,
             stream_id="stream-1",
-            sequence_number=n + 1,
+            sequence_number=n + 2,  # that of `start` is 1
         )
         for n in range(5)
     ]
@@ -419,7 +421,7 @@ def test_a_second_sound_waits_for_the_end_of_the_first() -> None:
     frames = media([event for _, event in events])
     assert [when for when, _ in events] == pytest.approx([0, 0.02, 0.025, 0.045, 1.065])
     assert [frame.timestamp for frame in frames] == ["0", "20", "25", "45", "1065"]
-    assert [frame.sequence_number for frame in frames] == [1, 2, 3, 4, 5]
+    assert [frame.sequence_number for frame in frames] == [2, 3, 4, 5, 6]
     assert [frame.chunk for frame in frames] == [1, 2, 3, 4, 5]
     assert [len(frame.decode()) for frame in frames] == [160, 40, 160, 160, 8]
 
@@ -473,7 +475,7 @@ def test_every_sample_of_the_caller_arrives_once_in_order_and_not_early(
         assert due is None or due > now
     events += media([event for _, event in by_the_clock(call)])
     assert b"".join(frame.decode() for frame in events) == b"".join(each[0] for each in sounds)
-    assert [frame.sequence_number for frame in events] == list(range(1, len(events) + 1))
+    assert [frame.sequence_number for frame in events] == list(range(2, len(events) + 2))
 
 
 # --- formats --------------------------------------------------------------------------------------
@@ -500,7 +502,7 @@ def test_the_first_messages_name_the_format(
         else:
             assert isinstance(event, StreamStart)
             assert (event.content_type, event.sample_rate) == (content_type, rate)
-            assert event.sequence_number == 0
+            assert event.sequence_number == 1
 
 
 @pytest.mark.parametrize(
@@ -538,6 +540,16 @@ def test_frames_have_a_length(frame_ms: int) -> None:
         PlatformCall([CallerPlays(bytes(160), frame_ms=frame_ms)], mode="stream")
 
 
+def test_all_stream_events_share_one_numbering() -> None:
+    given = Emit(StreamDtmf(digit="1", sequence_number=77))
+    script = [CallerPlays(bytes(160)), Emit(StreamDtmf(digit="5")), given, HangUp()]
+    call = PlatformCall(script, mode="raw")
+    call.start(now=0)
+    numbered = said(call) + hears(call, sound(20), Checkpoint("c"), ClearAudio()) + at(call, 1)
+    numbers = [event.sequence_number for event in numbered if isinstance(event, StreamEvent)]
+    assert numbers == [1, 2, 3, 4, 77, 6]
+
+
 def test_sound_is_made_of_whole_samples() -> None:
     script = [CallerPlays(bytes(161))]
     PlatformCall(script, mode="stream")
@@ -549,14 +561,14 @@ def test_a_checkpoint_without_any_audio_never_comes_back() -> None:
     call = a_call(mode="stream")
     assert hears(call, Checkpoint("c")) == []
     hears(call, sound(1000))
-    assert hears(call, ClearAudio(), Checkpoint("d")) == [ClearedAudio(stream_id="stream-1")]
+    assert kinds(hears(call, ClearAudio(), Checkpoint("d"))) == [ClearedAudio]
     assert at(call, 100) == []
 
 
 def test_a_clear_empties_the_queue_and_its_checkpoints_stay_silent() -> None:
     call = a_call(mode="raw")
     hears(call, sound(1000), Checkpoint("c"))
-    assert hears(call, ClearAudio(), now=0.25) == [ClearedAudio(stream_id="stream-1")]
+    assert kinds(hears(call, ClearAudio(), now=0.25)) == [ClearedAudio]
     assert call.playback.heard_ms(9) == 250
     assert call.playback.put_ms - call.playback.cleared_ms == 250
     assert call.deadline() is None
