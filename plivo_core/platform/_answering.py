@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from plivo_core.codec import DEFAULT_CODEC, MalformedMessage
 from plivo_core.errors import ConfigError
@@ -194,8 +194,14 @@ def socket_address(value: object, name: str) -> str:
 
 
 def _is_plain(url: str) -> bool:
-    """Whether it can stand in a request line as it is."""
-    return len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url
+    """Whether it can stand in a request line as it is, and names a host."""
+    if not (len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address or a port that is none
+        return False
 
 
 def digits_of(number: str) -> str | None:

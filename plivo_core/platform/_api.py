@@ -128,7 +128,7 @@ class PlatformApi:
         connection_id: str,
         *,
         now: float,
-        cause: str = _calls.NORMAL,
+        cause: str | None = None,
         turn_count: int = 0,
         transcript: Sequence[Mapping[str, object]] = (),
         record_url: str | None = None,
@@ -136,12 +136,12 @@ class PlatformApi:
         """The connection is over, or never came up; with an agent's own the call ends. Idempotent.
 
         ``transcript`` are entries as in ``session.ended``; ``record_url`` asks for the recording
-        callback. ``cause`` is HangupCause, open text.
+        callback. ``cause`` is HangupCause, open text; None is a normal end.
         """
         _calls.end(
             self._advance(now),
             connection_id,
-            cause=cause,
+            cause=cause or _calls.NORMAL,
             turn_count=turn_count,
             transcript=transcript,
             record_url=record_url,
