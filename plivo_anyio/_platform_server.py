@@ -6,6 +6,7 @@ about operations, repeats or signatures is decided here.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import time
 import uuid
@@ -65,18 +66,20 @@ async def serve_platform(
     *,
     make_call: Callable[[CallPlaced], PlatformCall] = scripted_call,
     on_effect: Callable[[Effect], None] = lambda effect: None,
+    allow_remote: bool = False,
     task_status: TaskStatus[Address] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; tells host and port once it listens. Raises OSError if it cannot.
 
-    ``make_call`` scripts each call that is placed, ``on_effect`` sees all that the account asks
+    Applications are reached on this machine only, so that a test which names a real address does
+    not call the world; ``allow_remote`` lifts that. ``make_call`` scripts each call that is placed, ``on_effect`` sees all that the account asks
     for, :class:`TargetsDialed` included, which nobody else does anything about. Exceptions of
     either end the server.
     """
     limits = Limits()
     listeners = await Where(host=host, port=port).open(limits.backlog)
     async with anyio.create_task_group() as tasks:
-        platform = _Platform(api, tasks, make_call, on_effect)
+        platform = _Platform(api, tasks, make_call, on_effect, allow_remote)
         tasks.start_soon(platform.keep_time)
         counters, timings = Counters(), Timings()
         answers = _ApiAnswers(platform, timings, counters)
@@ -105,7 +108,9 @@ class _Platform:
         tasks: TaskGroup,
         make_call: Callable[[CallPlaced], PlatformCall],
         on_effect: Callable[[Effect], None],
+        allow_remote: bool,
     ) -> None:
+        self._allow_remote = allow_remote
         self._api = api
         self._tasks = tasks
         self._make_call = make_call
@@ -152,6 +157,7 @@ class _Platform:
         cause = None
         try:
             parts = urlsplit(placed.url)
+            self._require_reachable(placed.url)
             secure = parts.scheme.lower() == "wss"
             target = placed.url[placed.url.index("//") + 2 + len(parts.netloc) :].partition("#")[0]
             await place_call(
@@ -188,6 +194,7 @@ class _Platform:
     async def _call_back(self, due: CallbackDue) -> None:
         async with self._slots:
             try:
+                self._require_reachable(due.url)
                 fetched = await fetch(
                     due.method,
                     due.url,
@@ -204,6 +211,18 @@ class _Platform:
                 now = anyio.current_time()
                 self._api.callback_answered(due.id, fetched.status, fetched.body, now=now)
         self.drain()
+
+    def _require_reachable(self, url: str) -> None:
+        host = urlsplit(url).hostname or ""
+        if not self._allow_remote and not _is_loopback(host):
+            raise NoAnswer(f"{host} is not on this machine: allow_remote", connected=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Notes:

@@ -151,12 +151,10 @@ def begin(state: State, connection_id: str) -> None:
     connection.began_at = state.now
     if call.began_at is None:
         call.began_at, call.began_wall = state.now, state.wall
-    if connection.session_id is not None:
-        session = state.sessions.get(connection.session_id)
-        if session is not None:
-            session.record["state"] = "active"
-    if connection.record:
+    if connection.session_id is None:
         connection.record["status"] = "in-progress"
+    else:  # a session that is not over is not forgotten
+        state.sessions.find(connection.session_id).record["state"] = "active"
     _tell_stream(state, call, connection, "StartStream")
 
 

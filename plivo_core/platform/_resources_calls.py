@@ -58,6 +58,7 @@ __all__ = [
 _DAY = 86_400
 _DIAL_MODES = ("parallel", "sequential")
 _METHODS = ("GET", "POST")
+_DIAL_TEXTS = ("agent_id", "caller_id", "dial_music", "confirm_sound", "confirm_key", "sip_headers")
 _DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}")
 
 
@@ -113,9 +114,8 @@ def connect_call(state: State, asked: Asked) -> Reply:
 def dial(state: State, asked: Asked) -> Reply:
     body = asked.body
     targets = _targets(body, state.limits.max_destinations)
-    for name in ("agent_id", "caller_id", "dial_music", "confirm_sound", "confirm_key"):
+    for name in _DIAL_TEXTS:
         text(body, name)
-    text(body, "sip_headers")
     choice(body, "dial_mode", _DIAL_MODES, "")
     whole(body, "timeout", 1, _DAY)
     whole(body, "time_limit", 1, _DAY)

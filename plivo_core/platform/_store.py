@@ -184,9 +184,6 @@ class Shelf(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._things.values())
 
-    def __len__(self) -> int:
-        return len(self._things)
-
 
 class History(Shelf[T]):
     """A shelf that forgets its oldest thing that is ``over`` to make room."""

@@ -236,6 +236,7 @@ def test_dialing_tells_the_driver_whom_to_call(account: Account) -> None:
     )
     (dialed,) = account.of(TargetsDialed)
     assert (dialed.call_uuid, dialed.targets) == (call, ["+1", "sip:a@b"])
+    assert account.post(f"AgentCall/{call}/dial", {"targets": [{"number": "+3"}]}).status == 200
 
 
 def test_a_multi_party_agent_names_its_conference(account: Account) -> None:
