@@ -71,10 +71,11 @@ async def serve_platform(
 ) -> None:
     """Serve until cancelled; tells host and port once it listens. Raises OSError if it cannot.
 
-    Applications are reached on this machine only, so that a test which names a real address does
-    not call the world; ``allow_remote`` lifts that. ``make_call`` scripts each call that is placed, ``on_effect`` sees all that the account asks
-    for, :class:`TargetsDialed` included, which nobody else does anything about. Exceptions of
-    either end the server.
+    ``make_call`` scripts each call that is placed; by default calls are silent and last until
+    somebody hangs up. ``on_effect`` sees all that the account asks for, TargetsDialed included,
+    which nobody else does anything about. Exceptions of either end the server. Applications are
+    reached on this machine only, so that a test which names a real address does not call the
+    world; ``allow_remote`` lifts that.
     """
     limits = Limits()
     listeners = await Where(host=host, port=port).open(limits.backlog)

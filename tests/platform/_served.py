@@ -8,7 +8,7 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
-from plivo_anyio._platform_server import serve_platform
+from plivo_anyio import serve_platform
 from plivo_core.platform import PlatformApi
 
 BACKENDS = ("asyncio", "trio")

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from plivo_anyio import CallSession, VoiceApp
+from plivo_anyio import CallSession, VoiceApp, random_ids, serve_platform
 from plivo_anyio._fetch import NoAnswer, fetch
-from plivo_anyio._platform_server import random_ids, scripted_call, serve_platform
+from plivo_anyio._platform_server import scripted_call
 from plivo_core import Request, Response
 from plivo_core.commands import Speak
 from plivo_core.events import AgentSessionStarted, StreamStart, TurnCompleted

@@ -65,6 +65,7 @@ OPERATIONS: dict[str, tuple[int, Any]] = {
     "numbers.search": (200, Page),
     "lookup.get": (200, rest.NumberInfo),
 }
+PAIRS = [("core", "asyncio"), ("sync", "trio"), ("asyncio", "asyncio"), ("trio", "trio")]
 ONCE = RetryPolicy(max_retries=0)
 THE_AGENT = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -104,12 +105,14 @@ def portal(request: pytest.FixtureRequest) -> Iterator[BlockingPortal]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["core", "sync", *BACKENDS])
-def client_driver(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The core by hand, and each client."""
+@pytest.fixture(scope="module", params=PAIRS, ids="-on-".join)
+def both(request: pytest.FixtureRequest) -> Iterator[tuple[Any, BlockingPortal]]:
+    """The core by hand and each client, and the event loop of the account it asks."""
+    name, backend = request.param
     kinds: dict[str, Any] = {"core": CoreDriver, "sync": SyncDriver}
-    with kinds.get(request.param, lambda: AsyncDriver(request.param))() as made:
-        yield made
+    made = kinds.get(name, lambda: AsyncDriver(name))()
+    with made as driver, start_blocking_portal(backend) as portal:
+        yield driver, portal
 
 
 def sends(base: str, request: dict[str, Any]) -> tuple[int, Any]:
@@ -146,8 +149,9 @@ def test_a_request_gets_the_documented_status(
 
 @pytest.mark.parametrize("vector", VECTORS, ids=IDS)
 def test_an_answer_becomes_the_operations_type(
-    portal: BlockingPortal, client_driver: Any, vector: dict[str, Any]
+    both: tuple[Any, BlockingPortal], vector: dict[str, Any]
 ) -> None:
+    client_driver, portal = both
     with served(portal, an_account_for(vector)) as base:
         client = client_driver.client(base, auth_id=vector["auth_id"], retry=ONCE)
         call = method(client, vector["op"])
@@ -169,7 +173,8 @@ def test_an_answer_becomes_the_operations_type(
             assert getattr(result, known[name][0]) is not None, name
 
 
-def test_a_stored_thing_is_found_again(portal: BlockingPortal, client_driver: Any) -> None:
+def test_a_stored_thing_is_found_again(both: tuple[Any, BlockingPortal]) -> None:
+    client_driver, portal = both
     api = PlatformApi(AUTH_ID, TOKENS[AUTH_ID], ids=counting_ids())
     with served(portal, api) as base:
         client, run = client_driver.client(base), client_driver.run
@@ -189,8 +194,9 @@ def test_a_stored_thing_is_found_again(portal: BlockingPortal, client_driver: An
 
 
 def test_clients_live_through_the_fault_plan(
-    portal: BlockingPortal, client_driver: Any, monkeypatch: pytest.MonkeyPatch
+    both: tuple[Any, BlockingPortal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client_driver, portal = both
     sleeps = client_driver.without_waiting(monkeypatch)
     sleeps.clear()  # the core's driver has one list
     plan = (

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError, Request, platform
@@ -377,7 +377,6 @@ fields = st.sampled_from(
 queries = st.sampled_from(FILTERS.split())
 
 
-@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(
