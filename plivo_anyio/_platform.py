@@ -11,6 +11,7 @@ from anyio.abc import ByteStream
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
 from plivo_core.commands import Hangup
+from plivo_core.limits import DEFAULT_TIMINGS
 from plivo_core.platform import PlatformCall, PlatformEvent
 from plivo_core.wire import Headers
 
@@ -51,9 +52,10 @@ async def place_call(
 
 
 async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
-    if tls:
-        return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
-    return await anyio.connect_tcp(host, port)
+    with anyio.fail_after(DEFAULT_TIMINGS.handshake):  # TimeoutError is an OSError
+        if tls:
+            return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
+        return await anyio.connect_tcp(host, port)
 
 
 class _Caller:

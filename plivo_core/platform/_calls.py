@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, cast
 
 from plivo_core.platform._answering import Body, iso
@@ -34,6 +35,7 @@ __all__ = [
 # A stream with a ws address is all that the simulator does of an answer (DESIGN 9). No quantifier
 # can be satisfied in two ways, so hostile answers cost linear time.
 _STREAM = re.compile(r"<Stream\b([^<>]*)>\s*(wss?://[^\s<>]+)\s*</Stream>")
+_ATTEMPTS = 3  # PROTOCOL.md 8.1
 NORMAL, _NORMAL_CODE = "Normal Hangup", 4000  # PROTOCOL.md 7.7: 4000 is the normal one
 
 
@@ -171,6 +173,8 @@ def end(
     if found is None:
         return
     call, connection = found
+    if _place_again(state, call, connection):
+        return
     connection.over = True
     del state.connections[connection_id]
     lasted = 0 if connection.began_at is None else round(state.now - connection.began_at)
@@ -239,24 +243,36 @@ def _place(
     agent: Agent | None,
     request: Body,
 ) -> None:
-    state.effects.append(
-        CallPlaced(
-            connection_id=connection.id,
-            call_uuid=call.uuid,
-            session_id=connection.session_id,
-            stream_id=connection.stream_id,
-            mode=connection.mode,
-            url=url,
-            headers=state.signatures("GET", url, call.account, None),
-            direction=call.direction,
-            from_=call.from_,
-            to=call.to,
-            agent_uuid=None if agent is None else agent.uuid,
-            agent=None if agent is None else agent.config,
-            request=request,
-            callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
-        )
+    connection.placed = CallPlaced(
+        connection_id=connection.id,
+        call_uuid=call.uuid,
+        session_id=connection.session_id,
+        stream_id=connection.stream_id,
+        mode=connection.mode,
+        url=url,
+        headers=state.signatures("GET", url, call.account, None),
+        direction=call.direction,
+        from_=call.from_,
+        to=call.to,
+        agent_uuid=None if agent is None else agent.uuid,
+        agent=None if agent is None else agent.config,
+        request=request,
+        callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
     )
+    state.effects.append(connection.placed)
+
+
+def _place_again(state: State, call: Call, connection: Connection) -> bool:
+    """Whether a connection that never came up is tried once more."""
+    placed = connection.placed
+    if placed is None or connection.began_at is not None or connection.dropped:
+        return False
+    if placed.attempt >= _ATTEMPTS:
+        return False
+    headers = state.signatures("GET", placed.url, call.account, None)
+    connection.placed = replace(placed, headers=headers, attempt=placed.attempt + 1)
+    state.effects.append(connection.placed)
+    return True
 
 
 def finish(state: State, call: Call, *, cause: str) -> None:

@@ -83,6 +83,7 @@ async def an_application() -> AsyncIterator[Application]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         app = VoiceApp(path="/call", webhooks=WebhookVerifier(TOKENS[AUTH_ID], public_url=url))
+        app.require_upgrade_signature()
         application = Application(url, app)
 
         @app.on(AgentSessionStarted)
