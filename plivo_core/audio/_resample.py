@@ -31,7 +31,8 @@ class Resampler:
     of the rates is 8000 and by 1 ms otherwise. Where the input is cut makes no difference.
 
     Tones up to 0.425 of the lower rate (3400 Hz for 8000) keep their level, and noise stays 60 dB
-    below them; from 0.575 on (4600 Hz) everything is at least 65 dB down. Louder than 16 bits saturates. Equal rates: unchanged.
+    below them; from 0.575 on (4600 Hz) everything is at least 65 dB down. Louder than 16 bits
+    saturates. Equal rates: unchanged.
     """
 
     __slots__ = ("_fed", "_filter", "_given", "_held", "_odd", "source", "target")
