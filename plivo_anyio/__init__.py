@@ -4,6 +4,7 @@ from plivo_anyio._app import VoiceApp
 from plivo_anyio._asgi import AsgiApp
 from plivo_anyio._middleware import WebhookMiddleware
 from plivo_anyio._platform import place_call
+from plivo_anyio._playback import Spoken
 from plivo_anyio._session import CallSession
 from plivo_anyio._stats import ServerStats
 
@@ -11,6 +12,7 @@ __all__ = [
     "AsgiApp",
     "CallSession",
     "ServerStats",
+    "Spoken",
     "VoiceApp",
     "WebhookMiddleware",
     "place_call",

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
+from plivo_anyio._conditions import Conditions
 from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
@@ -28,6 +29,7 @@ from plivo_core import (
     Command,
     Ended,
     Event,
+    Interrupted,
     PlivoError,
     RequestReceived,
     Response,
@@ -77,6 +79,7 @@ class Driver:
         self._tally = 0, 0  # of the lanes that are no more
         self._background: Background | None = None
         self.waiters = Waiters()
+        self.conditions = Conditions(self.lock)
         self._tasks: TaskGroup | None = None
         self._main = self.backend.parker()
         self._pending: Pending | None = None  # what must be awaited before more is pulled
@@ -123,6 +126,13 @@ class Driver:
             finally:
                 self._flush_from_anywhere()
 
+    def interrupt(self) -> Interrupted:
+        with self.lock:
+            try:
+                return self.conn.session.interrupt(now=self.clock())
+            finally:
+                self._flush_from_anywhere()
+
     def close(self, code: int, reason: str) -> None:
         with self.lock:
             self.conn.close(code, reason, now=self.clock())
@@ -145,6 +155,8 @@ class Driver:
             self._transport.flush()
             if self._transport.blocked_since is not None:
                 self._rearm(self.clock())
+            if self.conditions:
+                self.conditions.look()
         else:
             self._wake()
 
@@ -202,7 +214,10 @@ class Driver:
         with self.lock:
             if self._transport.blocked_since is not None:
                 self.conn.session.now = self.clock()  # what leaves plays from now on
-            return self.conn.data_to_send()
+            data = self.conn.data_to_send()
+            if self.conditions and data:
+                self.conditions.look()  # there is room
+            return data
 
     def pulled(self) -> None:
         if self.conn.session.stalled_since is not None:
@@ -259,6 +274,7 @@ class Driver:
                 if self._session is not None:
                     self._session.ended = self._ended
                     self.waiters.end()
+                    self.conditions.end()
                     self.background.end()
                     try:
                         await self.lanes.disconnect()
@@ -334,6 +350,8 @@ class Driver:
         if self._ended is not None or conn.wants_to_send:
             self._transport.flush()
         self._rearm(now)
+        if self.conditions:
+            self.conditions.look()
 
     def _take(self, event: RequestReceived | Event) -> None:
         if isinstance(event, RequestReceived):
@@ -343,6 +361,7 @@ class Driver:
             if self._session is not None:
                 self._session.ended = event
                 self.waiters.end()
+                self.conditions.end()
                 self.background.end()
             self._main.unpark()
         else:
@@ -362,7 +381,9 @@ class Driver:
         self._main.unpark()
 
     async def _settle(self) -> None:
-        self.waiters.end()  # no event comes any more: a handler that waits would only hold us up
+        # No event comes any more: a handler that waits for one would only hold us up.
+        self.waiters.end()
+        self.conditions.end()
         await self.lanes.settle()
 
     async def _answer(self, event: RequestReceived) -> None:
