@@ -17,6 +17,7 @@ from plivo_anyio._barrier import stopped
 from plivo_anyio._lane import Lane
 from plivo_anyio._logging import logger
 from plivo_anyio._registry import Chain, Handler, Registry
+from plivo_anyio._stats import LaneStats
 from plivo_anyio._thread import CallThread, as_exception, not_sync
 from plivo_core import (
     Event,
@@ -86,6 +87,19 @@ class Lanes:
     @property
     def abandoned_handlers(self) -> int:
         return 0 if self._thread is None else self._thread.abandoned
+
+    @property
+    def stats(self) -> LaneStats:
+        """What waits now."""
+        lane, thread = self._media, self._thread
+        waiting = 0 if self._control is None else len(self._control.queue)
+        return LaneStats(
+            control_events=waiting,
+            control_bytes=self._control_size,
+            media_ms=(self._media_ms if lane is not None and lane.queue else 0.0)
+            + (0.0 if thread is None else thread.media_ms),
+            tools_running=self._tools_running,
+        )
 
     @property
     def thread(self) -> CallThread:

@@ -28,7 +28,7 @@ PACKET = base64.b64encode(SOUND).decode()
 
 
 def numbered(*chunks: float, by: str = "chunk") -> tuple[list[int | None], CallerAudio]:
-    """What is missing before each of the packets with these numbers; None: it was not handed out."""
+    """What is missing before each of the packets with these numbers; None: not handed out."""
     audio = CallerAudio(MULAW_8K)
     frames = [audio.feed(PACKET, **{by: number}) for number in chunks]  # type: ignore[arg-type]
     return [None if frame is None else frame.missing for frame in frames], audio
