@@ -6,11 +6,15 @@ from plivo_anyio._middleware import WebhookMiddleware
 from plivo_anyio._platform import place_call
 from plivo_anyio._playback import Spoken
 from plivo_anyio._session import CallSession
-from plivo_anyio._stats import ServerStats
+from plivo_anyio._stats import CallerAudioStats, CallStats, LaneStats, PlaybackStats, ServerStats
 
 __all__ = [
     "AsgiApp",
     "CallSession",
+    "CallStats",
+    "CallerAudioStats",
+    "LaneStats",
+    "PlaybackStats",
     "ServerStats",
     "Spoken",
     "VoiceApp",

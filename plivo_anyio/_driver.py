@@ -22,6 +22,7 @@ from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Answers, Site
+from plivo_anyio._stats import LaneStats
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_anyio._turnstile import Turnstile
 from plivo_anyio._waits import Waiters
@@ -105,6 +106,10 @@ class Driver:
     @property
     def abandoned_handlers(self) -> int:
         return self._tally[1] if self._lanes is None else self._lanes.abandoned_handlers
+
+    @property
+    def lane_stats(self) -> LaneStats:
+        return LaneStats() if self._lanes is None else self._lanes.stats
 
     @property
     def background(self) -> Background:

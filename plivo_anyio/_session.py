@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from plivo_anyio._playback import Player, Spoken
 from plivo_anyio._sources import AudioSource, BytesLike
+from plivo_anyio._stats import CallStats, call_stats
 from plivo_core import (
     Command,
     Ended,
@@ -22,6 +23,7 @@ from plivo_core import (
 from plivo_core.session import Digits, DigitSource, ToolCalls
 
 if TYPE_CHECKING:
+    from plivo_anyio._caller_audio import CallerFrames
     from plivo_anyio._driver import Driver
     from plivo_core.audio import AudioFormat
 
@@ -212,6 +214,26 @@ class CallSession(SessionCommands):
             source=source,
         )
 
+    def audio(self, format: AudioFormat | None = None) -> CallerFrames:
+        """The caller's audio from now on, for ``async for frame in session.audio(PCM_16K)``.
+
+        Each :class:`~plivo_core.audio.AudioFrame` is one packet, decoded and converted to
+        ``format`` (None: as it comes). Packets are seen when they arrive, whatever waits in the
+        lanes, and ``media`` handlers run as ever. It waits for ``start`` where the format is not
+        known yet, and ends when that stream or the call does, or at a second ``start``; what had
+        arrived is handed out first. At most ``Limits.media_lane_ms`` wait for the loop, then the
+        oldest is dropped, counted in :attr:`stats` and in ``missing`` of the next frame. Several
+        at once are allowed; one that is left, by ``break`` say, costs nothing any more, and
+        ``aclose()`` ends it from outside.
+
+        Raises SessionClosedError when the call is over already. The iteration raises AudioError
+        for a packet of another format than the stream's, and for a stream of none that exists; a
+        packet that cannot be read is only counted.
+        """
+        from plivo_anyio._caller_audio import CallerFrames  # loads plivo_core.audio: on first use
+
+        return CallerFrames(self._driver, format)
+
     def start_soon(
         self, func: Callable[..., Awaitable[object]], *args: Any, name: object = None
     ) -> None:
@@ -222,6 +244,11 @@ class CallSession(SessionCommands):
         SessionClosedError once the call is over, LocalProtocolError while 1,000 run already.
         """
         self._driver.background.start_soon(func, *args, name=name)
+
+    @property
+    def stats(self) -> CallStats:
+        """What waits, what was dropped, what was heard: a snapshot of now. From any thread."""
+        return call_stats(self._driver)
 
     @property
     def state(self) -> State:

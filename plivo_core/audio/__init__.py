@@ -2,8 +2,8 @@
 
 An :class:`AudioFormat` says what bytes mean. :class:`Converter` goes from one to another, in
 packets of any length; :class:`Resampler` and the G.711 functions are its parts. :class:`Framer`
-cuts what a synthesizer gives into whole frames. :class:`WavReader` and :func:`wav_bytes` are for
-recordings.
+cuts what a synthesizer gives into whole frames, :class:`CallerAudio` reads the packets of a stream.
+:class:`WavReader` and :func:`wav_bytes` are for recordings.
 
 All is mono and in order unless a name says otherwise. Every ``feed`` takes the packet's format too
 and refuses one that is not what the helper was made for. What cannot be audio raises
@@ -11,6 +11,7 @@ and refuses one that is not what the helper was made for. What cannot be audio r
 reads a clock or a file. Tables are computed at first use, in a few milliseconds.
 """
 
+from plivo_core.audio._caller import AudioFrame, CallerAudio
 from plivo_core.audio._convert import Converter
 from plivo_core.audio._format import (
     ALAW_8K,
@@ -38,7 +39,9 @@ __all__ = [
     "PCM_24K",
     "AudioError",
     "AudioFormat",
+    "AudioFrame",
     "BytesLike",
+    "CallerAudio",
     "Converter",
     "Encoding",
     "Framer",
