@@ -50,6 +50,39 @@ class Driver:
     blocks while holding it.
     """
 
+    __slots__ = (  # not for speed: beyond 30 names CPython makes a dictionary per call
+        "_answers",
+        "_armed",
+        "_at_eof",
+        "_background",
+        "_ended",
+        "_failure",
+        "_farewell",
+        "_lanes",
+        "_main",
+        "_on_request",
+        "_over",
+        "_peer",
+        "_pending",
+        "_posted",
+        "_refusal",
+        "_session",
+        "_site",
+        "_tally",
+        "_tasks",
+        "_thread",
+        "_timer",
+        "_transport",
+        "_waking",
+        "backend",
+        "clock",
+        "conditions",
+        "conn",
+        "lock",
+        "turnstile",
+        "waiters",
+    )
+
     def __init__(
         self,
         transport: Transport,
