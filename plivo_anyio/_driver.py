@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
+from plivo_anyio._conditions import Conditions
 from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
@@ -29,6 +30,7 @@ from plivo_core import (
     Command,
     Ended,
     Event,
+    Interrupted,
     PlivoError,
     RequestReceived,
     Response,
@@ -78,6 +80,7 @@ class Driver:
         self._tally = 0, 0  # of the lanes that are no more
         self._background: Background | None = None
         self.waiters = Waiters()
+        self.conditions = Conditions(self.lock)
         self._tasks: TaskGroup | None = None
         self._main = self.backend.parker()
         self._pending: Pending | None = None  # what must be awaited before more is pulled
@@ -128,6 +131,13 @@ class Driver:
             finally:
                 self._flush_from_anywhere()
 
+    def interrupt(self) -> Interrupted:
+        with self.lock:
+            try:
+                return self.conn.session.interrupt(now=self.clock())
+            finally:
+                self._flush_from_anywhere()
+
     def close(self, code: int, reason: str) -> None:
         with self.lock:
             self.conn.close(code, reason, now=self.clock())
@@ -150,6 +160,8 @@ class Driver:
             self._transport.flush()
             if self._transport.blocked_since is not None:
                 self._rearm(self.clock())
+            if self.conditions:
+                self.conditions.look()
         else:
             self._wake()
 
@@ -207,7 +219,10 @@ class Driver:
         with self.lock:
             # What leaves counts from now on, however long it waited for room.
             self.conn.session.now = self.clock()
-            return self.conn.data_to_send()
+            data = self.conn.data_to_send()
+            if self.conditions and data:
+                self.conditions.look()  # there is room
+            return data
 
     def pulled(self) -> None:
         if self.conn.session.stalled_since is not None:
@@ -263,6 +278,7 @@ class Driver:
                 if self._session is not None:
                     self._session.ended = self._ended
                     self.waiters.end()
+                    self.conditions.end()
                     self.background.end()
                     try:
                         await self.lanes.disconnect()
@@ -338,6 +354,8 @@ class Driver:
         if self._ended is not None or conn.wants_to_send:
             self._transport.flush()
         self._rearm(now)
+        if self.conditions:
+            self.conditions.look()
 
     def _take(self, event: RequestReceived | Event) -> None:
         if isinstance(event, RequestReceived):
@@ -347,6 +365,7 @@ class Driver:
             if self._session is not None:
                 self._session.ended = event
                 self.waiters.end()
+                self.conditions.end()
                 self.background.end()
             self._main.unpark()
         else:
@@ -366,7 +385,9 @@ class Driver:
         self._main.unpark()
 
     async def _settle(self) -> None:
-        self.waiters.end()  # no event comes any more: a handler that waits would only hold us up
+        # No event comes any more: a handler that waits for one would only hold us up.
+        self.waiters.end()
+        self.conditions.end()
         await self.lanes.settle()
 
     async def _answer(self, event: RequestReceived) -> None:

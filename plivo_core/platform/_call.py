@@ -2,8 +2,9 @@
 
 It keeps the core's contract at the level of values: commands in, events out, one deadline. It
 reacts to commands as PROTOCOL.md 10 and 11 say the platform does, in the order stated there, and
-keeps a playback queue in real playing time, so that checkpoints come back when their audio has been
-heard. What the platform does beyond that (providers, REST, signed callbacks) is not here.
+plays audio in real time both ways: checkpoints come back when theirs has been heard, and the
+caller's sound leaves frame by frame. What the platform does beyond that (providers, REST, signed
+callbacks) is not here.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from plivo_core.commands import (
     Transfer,
     Update,
 )
+from plivo_core.errors import ConfigError
 from plivo_core.events import (
     AgentEvent,
     AgentHandoff,
@@ -47,8 +49,11 @@ from plivo_core.events import (
     StreamStop,
     UnknownEvent,
 )
+from plivo_core.platform._microphone import AudioFormat, Microphone
+from plivo_core.platform._queue import PlaybackQueue
 from plivo_core.platform._steps import (
     AgentSpeaks,
+    CallerPlays,
     Emit,
     Expect,
     Interrupt,
@@ -62,6 +67,14 @@ __all__ = ["Observation", "PlatformCall", "PlatformEvent"]
 PlatformEvent = AgentEvent | StreamEvent | UnknownEvent
 
 _BACKLOG = 1000  # commands kept for a later Expect; an application may send any number
+
+_NEVER = float("inf")
+_FORMATS = (
+    AudioFormat("audio/x-mulaw", 8000, sample_size=1),
+    AudioFormat("audio/x-l16", 8000, sample_size=2),
+    AudioFormat("audio/x-l16", 16000, sample_size=2),
+)
+_RAW_NAMES = {_FORMATS[0]: "mulaw_8k", _FORMATS[2]: "pcm_16k"}  # an agent's; it has no others
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,9 @@ class PlatformCall:
 
     ``mode`` is ``"agent"`` (managed pipeline or text mode: ``session.started`` opens it),
     ``"stream"`` (a plain ``<Stream>``: ``start`` opens it) or ``"raw"`` (an agent with raw audio:
-    both). ``seconds_per_character`` sets how fast simulated speech is.
+    both). ``seconds_per_character`` sets how fast simulated speech is. ``content_type`` and
+    ``sample_rate`` (Hz) are the format of the stream, if there is one. Raises ConfigError for a
+    format the platform does not have, and for a caller's sound where no stream could carry it.
 
     Inputs: :meth:`start`, :meth:`receive_command`, :meth:`handle_timeout`. After each, send what
     :meth:`next_event` gives until it gives None; close when :attr:`finished`; wait at most until
@@ -101,9 +116,21 @@ class PlatformCall:
         agent_session_id: str = "session-1",
         stream_id: str = "stream-1",
         seconds_per_character: float = 0.06,
+        content_type: str = "audio/x-mulaw",
+        sample_rate: int = 8000,
     ) -> None:
         self._script: deque[Step] = deque(script)
         self._mode = mode
+        self._format = _choose_format(mode, content_type, sample_rate)
+        self._microphone = Microphone(self._format, stream_id)
+        for step in self._script:
+            if isinstance(step, CallerPlays):
+                if mode == "agent":
+                    raise ConfigError(
+                        "CallerPlays needs a stream, and a call of mode 'agent' has none",
+                        hint="use mode='raw' or 'stream', or caller_says() for words",
+                    )
+                self._microphone.check(step.audio, step.frame_ms)
         self._call_uuid = call_uuid
         self._agent_session_id = agent_session_id
         self._stream_id = stream_id
@@ -116,12 +143,10 @@ class PlatformCall:
         self._commands: deque[Command] = deque(maxlen=_BACKLOG)
         self._speech: _Speech | None = None
         self._tokens: list[str] = []
-        self._played_until = 0.0
-        self._any_audio = False  # queued or played
         self._hang_up_at: float | None = None
         self._finished = False
-        self.heard_ms = 0.0
-        """Milliseconds of audio queued for the caller and not cleared before they played."""
+        self.playback = PlaybackQueue()
+        """The audio of the application on its way to the caller's ear."""
         self.observations: list[Observation] = []
         self.invalid: list[InvalidMessage] = []
 
@@ -142,12 +167,13 @@ class PlatformCall:
 
     def start(self, *, now: float) -> None:
         """The WebSocket is open: say the first message and play the script."""
+        self._microphone.start(now=now)
         if self._mode != "stream":
             self._out.append(
                 AgentSessionStarted(
                     agent_session_id=self._agent_session_id,
                     call_id=self._call_uuid,
-                    audio_format="mulaw_8k" if self._mode == "raw" else None,
+                    audio_format=_RAW_NAMES[self._format] if self._mode == "raw" else None,
                 )
             )
         if self._mode != "agent":
@@ -156,8 +182,8 @@ class PlatformCall:
                     stream_id=self._stream_id,
                     call_id=self._call_uuid,
                     tracks=["inbound"],
-                    content_type="audio/x-mulaw",
-                    sample_rate=8000,
+                    content_type=self._format.content_type,
+                    sample_rate=self._format.sample_rate,
                     sequence_number=0,
                 )
             )
@@ -194,6 +220,8 @@ class PlatformCall:
         if self._finished:
             return None
         waits = [self._due[0][0]] if self._due else []
+        if self._microphone.due < _NEVER:
+            waits.append(self._microphone.due)
         if self._hang_up_at is not None:
             waits.append(self._hang_up_at)
         if self._step is not None:
@@ -212,6 +240,9 @@ class PlatformCall:
             self._out.append(step.event)
         elif isinstance(step, AgentSpeaks):
             ends_at = self._speak(step.text, now, source="generate_reply")
+            self._step_until = ends_at if step.wait else now
+        elif isinstance(step, CallerPlays):
+            ends_at = self._microphone.play(step.audio, step.frame_ms, now=now)
             self._step_until = ends_at if step.wait else now
         elif isinstance(step, Pause):
             self._step_until = now + step.seconds
@@ -251,13 +282,11 @@ class PlatformCall:
             return  # nobody there to act on it; an Expect still sees it
         if isinstance(command, PlayAudio):
             ms = audio_duration_ms(command.payload, command.content_type, command.sample_rate)
-            self._played_until = max(self._played_until, now) + ms / 1000
-            self.heard_ms += ms
-            self._any_audio = True
+            self.playback.put(ms, now=now)
         elif isinstance(command, Checkpoint):
-            if self._any_audio:  # it comes only if some was played (PROTOCOL.md 13)
+            if self._any_audio(now):  # it comes only if some was played (PROTOCOL.md 13)
                 event = PlayedStream(name=command.name, stream_id=self._stream_id)
-                self._later(max(self._played_until, now), event)
+                self._later(self.playback.plays_until, event)
         elif isinstance(command, ClearAudio):
             self._clear_audio(now)
         elif isinstance(command, Speak):
@@ -304,10 +333,11 @@ class PlatformCall:
             )
         )
 
+    def _any_audio(self, now: float) -> bool:
+        return self.playback.lead_ms(now) > 0 or self.playback.heard_ms(now) > 0
+
     def _clear_audio(self, now: float) -> None:
-        self.heard_ms -= max(0.0, self._played_until - now) * 1000
-        self._any_audio = self._any_audio and self.heard_ms > 0
-        self._played_until = now
+        self.playback.clear(now=now)
         self._cancel(PlayedStream)  # pending checkpoints are not acknowledged (PROTOCOL.md 13)
         self._out.append(ClearedAudio(stream_id=self._stream_id))
 
@@ -318,6 +348,8 @@ class PlatformCall:
     def _end(self, reason: str, now: float) -> None:
         self._tick(now)
         self._due.clear()
+        self._microphone.mute()
+        self.playback.stop(now=now)
         if self._mode != "agent":
             self._out.append(StreamStop(stream_id=self._stream_id))
         if self._mode != "stream":
@@ -341,5 +373,23 @@ class PlatformCall:
         heapq.heapify(self._due)
 
     def _tick(self, now: float) -> None:
-        while self._due and self._due[0][0] <= now:
-            self._out.append(heapq.heappop(self._due)[2])
+        """Say what is due, oldest first."""
+        while True:
+            due = self._due[0][0] if self._due else _NEVER
+            if self._microphone.due <= min(due, now):
+                self._out.append(self._microphone.next_frame())
+            elif due <= now:
+                self._out.append(heapq.heappop(self._due)[2])
+            else:
+                return
+
+
+def _choose_format(mode: str, content_type: str, sample_rate: int) -> AudioFormat:
+    possible = list(_RAW_NAMES) if mode == "raw" else _FORMATS
+    for format in possible:
+        if (format.content_type, format.sample_rate) == (content_type, sample_rate):
+            return format
+    names = ", ".join(f"{format.content_type} at {format.sample_rate} Hz" for format in possible)
+    raise ConfigError(
+        f"a call of mode {mode!r} has no {content_type} at {sample_rate} Hz; possible: {names}"
+    )

@@ -23,6 +23,7 @@ from plivo_core.events import (
 
 __all__ = [
     "AgentSpeaks",
+    "CallerPlays",
     "Emit",
     "Expect",
     "HangUp",
@@ -59,6 +60,20 @@ class AgentSpeaks:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerPlays:
+    """The caller makes a sound: ``media`` frames in real time, in modes ``stream`` and ``raw``.
+
+    ``audio`` is in the encoding of the stream. One frame leaves every ``frame_ms`` milliseconds,
+    the first at once, behind a sound that is still going on. ``wait`` for the end of the sound
+    before the next step.
+    """
+
+    audio: bytes
+    wait: bool = True
+    frame_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupt:
     """The caller talks over the agent: whatever is being spoken stops (barge-in)."""
 
@@ -88,7 +103,7 @@ class HangUp:
     reason: str = "caller_hangup"
 
 
-Step: TypeAlias = "Emit | Pause | AgentSpeaks | Interrupt | Expect | HangUp"
+Step: TypeAlias = "Emit | Pause | AgentSpeaks | CallerPlays | Interrupt | Expect | HangUp"
 
 
 def caller_says(text: str, *, language: str | None = None) -> tuple[Step, ...]:

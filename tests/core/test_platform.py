@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plivo_core import Command, InvalidMessage, parse_event, serialize_event
+from plivo_core import Command, ConfigError, InvalidMessage, parse_event, serialize_event
 from plivo_core.commands import (
     Checkpoint,
     ClearAudio,
@@ -45,6 +45,7 @@ from plivo_core.events import (
     PlayCompleted,
     PlayedStream,
     Prompt,
+    StreamMedia,
     StreamStart,
     StreamStop,
     ToolCall,
@@ -55,8 +56,10 @@ from plivo_core.events import (
 )
 from plivo_core.platform import (
     AgentSpeaks,
+    CallerPlays,
     Emit,
     Expect,
+    Gap,
     HangUp,
     Interrupt,
     Observation,
@@ -173,7 +176,7 @@ def test_a_plain_stream_has_no_hang_up_command_and_no_voice() -> None:
 def test_a_managed_agent_has_no_audio_queue() -> None:
     call = a_call()
     assert hears(call, sound(20), Checkpoint("c"), ClearAudio()) == []
-    assert call.heard_ms == 0
+    assert call.playback.put_ms == 0
 
 
 def test_a_farewell_is_heard_to_its_end_before_the_hang_up() -> None:
@@ -272,7 +275,8 @@ def test_a_checkpoint_comes_back_when_its_audio_has_been_heard() -> None:
     assert at(call, 10.5) == [PlayedStream(name="a", stream_id="stream-1")]
     assert at(call, 10.9) == []
     assert at(call, 11) == [PlayedStream(name="b", stream_id="stream-1")]
-    assert call.heard_ms == 1000
+    assert call.playback.heard_ms(10.75) == 750
+    assert call.playback.heard_ms(11) == 1000
     assert hears(call, Checkpoint("late"), now=12) == [
         PlayedStream(name="late", stream_id="stream-1")
     ]
@@ -283,6 +287,262 @@ def test_a_pause_in_the_audio_is_not_played() -> None:
     hears(call, sound(100), now=0)
     hears(call, sound(100), Checkpoint("c"), now=5)
     assert call.deadline() == pytest.approx(5.1)
+    assert call.playback.gaps == [Gap(0.1, pytest.approx(4900))]
+
+
+def test_a_checkpoint_behind_a_clear_comes_back_if_some_audio_was_heard_before() -> None:
+    call = a_call(mode="stream")
+    hears(call, sound(1000))
+    cleared = [ClearedAudio(stream_id="stream-1")]
+    played = [PlayedStream(name="c", stream_id="stream-1")]
+    assert hears(call, ClearAudio(), Checkpoint("c"), now=0.5) == cleared + played
+
+
+def test_a_checkpoint_needs_no_clock_above_zero() -> None:
+    call = a_call(mode="stream", now=-1000)
+    hears(call, sound(500), Checkpoint("c"), now=-1000)
+    assert call.deadline() == -999.5
+
+
+def test_a_checkpoint_behind_audio_without_sound_never_comes_back() -> None:
+    call = a_call(mode="stream")
+    assert hears(call, PlayAudio(""), Checkpoint("c")) == []
+    assert call.deadline() is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "rate", "ms"),
+    [("audio/x-mulaw", 8000, 1000), ("audio/x-l16", 8000, 500), ("audio/x-l16", 16000, 250)],
+)
+def test_audio_plays_as_long_as_its_format_says(content_type: str, rate: int, ms: int) -> None:
+    call = a_call(mode="stream", content_type=content_type, sample_rate=rate)
+    payload = base64.b64encode(bytes(8000)).decode()
+    hears(call, PlayAudio(payload, content_type=content_type, sample_rate=rate))
+    assert call.playback.put_ms == ms
+
+
+@pytest.mark.parametrize("mode", ["stream", "raw"])
+def test_nothing_is_heard_after_the_end(mode: Mode) -> None:
+    call = a_call(Pause(1), HangUp(), mode=mode)
+    hears(call, sound(5000))
+    at(call, 1)
+    assert (call.playback.heard_ms(9), call.playback.lead_ms(9)) == (1000, 4000)
+    hears(call, sound(5000), now=2)
+    assert call.playback.put_ms == 5000
+
+
+# --- the caller's sound ---------------------------------------------------------------------------
+
+MULAW_100_MS = bytes(range(200)) * 4
+
+
+def media(events: list[PlatformEvent]) -> list[StreamMedia]:
+    return [event for event in events if isinstance(event, StreamMedia)]
+
+
+def by_the_clock(
+    call: PlatformCall, until: float = 1000, now: float = 0.0
+) -> list[tuple[float, PlatformEvent]]:
+    """Everything said, each with its time, when the clock is on time."""
+    events = [(now, event) for event in said(call)]
+    while (due := call.deadline()) is not None and due <= until:
+        events += [(due, event) for event in at(call, due)]
+    return events
+
+
+@pytest.mark.parametrize("mode", ["stream", "raw"])
+def test_the_caller_is_heard_frame_by_frame_in_real_time(mode: Mode) -> None:
+    call = a_call(CallerPlays(MULAW_100_MS), Emit(Dtmf(digit="1")), mode=mode, now=5)
+    *frames, (keyed_at, key) = by_the_clock(call, now=5)
+    assert [when for when, _ in frames] == pytest.approx([5, 5.02, 5.04, 5.06, 5.08])
+    assert [event for _, event in frames] == [
+        StreamMedia(
+            payload=base64.b64encode(MULAW_100_MS[n * 160 : n * 160 + 160]).decode(),
+            timestamp=str(n * 20),
+            track="inbound",
+            chunk=n + 1,
+            stream_id="stream-1",
+            sequence_number=n + 1,
+        )
+        for n in range(5)
+    ]
+    assert (keyed_at, key) == (pytest.approx(5.1), Dtmf(digit="1"))
+    for _, event in frames:
+        assert parse_event(serialize_event(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("content_type", "rate", "frame_ms", "size"),
+    [
+        ("audio/x-mulaw", 8000, 20, 160),
+        ("audio/x-mulaw", 8000, 1, 8),
+        ("audio/x-l16", 8000, 20, 320),
+        ("audio/x-l16", 16000, 20, 640),
+        ("audio/x-l16", 16000, 30, 960),
+    ],
+)
+def test_a_frame_holds_its_milliseconds_and_the_last_what_is_left(
+    content_type: str, rate: int, frame_ms: int, size: int
+) -> None:
+    call = a_call(
+        CallerPlays(bytes(size * 2 + 2), frame_ms=frame_ms),
+        Emit(UserIdle()),
+        mode="stream",
+        content_type=content_type,
+        sample_rate=rate,
+    )
+    events = by_the_clock(call)
+    frames = media([event for _, event in events])
+    assert [len(frame.decode()) for frame in frames] == [size, size, 2]
+    assert [frame.timestamp for frame in frames] == [str(n * frame_ms) for n in range(3)]
+    assert events[-1][0] == pytest.approx((size * 2 + 2) * frame_ms / size / 1000)
+
+
+def test_the_script_goes_on_while_the_caller_makes_a_sound() -> None:
+    call = a_call(CallerPlays(bytes(480), wait=False), Emit(Dtmf(digit="1")), mode="raw")
+    assert kinds(said(call)) == [StreamMedia, Dtmf]
+    assert call.deadline() == 0.02
+    assert kinds(at(call, 0.02)) == [StreamMedia]
+    assert kinds(at(call, 0.04)) == [StreamMedia]
+    assert call.deadline() is None
+
+
+def test_a_second_sound_waits_for_the_end_of_the_first() -> None:
+    call = a_call(
+        CallerPlays(bytes(200), wait=False),  # 25 ms
+        CallerPlays(bytes(320)),
+        Pause(1),
+        CallerPlays(bytes(8)),
+        mode="stream",
+    )
+    events = by_the_clock(call)
+    frames = media([event for _, event in events])
+    assert [when for when, _ in events] == pytest.approx([0, 0.02, 0.025, 0.045, 1.065])
+    assert [frame.timestamp for frame in frames] == ["0", "20", "25", "45", "1065"]
+    assert [frame.sequence_number for frame in frames] == [1, 2, 3, 4, 5]
+    assert [frame.chunk for frame in frames] == [1, 2, 3, 4, 5]
+    assert [len(frame.decode()) for frame in frames] == [160, 40, 160, 160, 8]
+
+
+def test_a_late_clock_loses_no_sound_and_shifts_none() -> None:
+    call = a_call(CallerPlays(bytes(1600)), Emit(UserIdle()), mode="raw")
+    hears(call, sound(50), Checkpoint("c"))
+    late = at(call, 0.13)
+    assert kinds(late) == [StreamMedia] * 2 + [PlayedStream] + [StreamMedia] * 4
+    assert [frame.timestamp for frame in media(late)] == ["20", "40", "60", "80", "100", "120"]
+    assert call.deadline() == 0.14
+    assert kinds(at(call, 5)) == [StreamMedia] * 3 + [UserIdle]
+
+
+def test_a_command_is_enough_to_make_the_caller_heard() -> None:
+    call = a_call(CallerPlays(bytes(320)), mode="stream")
+    said(call)
+    assert kinds(hears(call, Checkpoint("c"), now=0.02)) == [StreamMedia]
+
+
+def test_the_callers_sound_ends_with_the_call() -> None:
+    call = a_call(CallerPlays(bytes(8000), wait=False), Pause(0.05), HangUp(), mode="stream")
+    assert kinds([event for _, event in by_the_clock(call)]) == [StreamMedia] * 3 + [StreamStop]
+    assert call.deadline() is None
+    assert at(call, 9) == []
+
+
+def test_no_sound_takes_no_time() -> None:
+    call = a_call(CallerPlays(b""), Emit(UserIdle()), mode="raw")
+    assert said(call) == [UserIdle()]
+    assert call.deadline() is None
+
+
+@given(
+    sounds=st.lists(
+        st.tuples(st.binary(max_size=1000), st.booleans(), st.integers(1, 60)), max_size=4
+    ),
+    clock=st.lists(st.floats(0, 0.1), max_size=20),
+)
+def test_every_sample_of_the_caller_arrives_once_in_order_and_not_early(
+    sounds: list[tuple[bytes, bool, int]], clock: list[float]
+) -> None:
+    call = a_call(*[CallerPlays(*each) for each in sounds], mode="stream")
+    events, now = media(said(call)), 0.0
+    for seconds in clock:
+        now += seconds
+        frames = media(at(call, now))
+        assert all(int(frame.timestamp) <= now * 1000 + 0.5 for frame in frames)
+        events += frames
+        due = call.deadline()
+        assert due is None or due > now
+    events += media([event for _, event in by_the_clock(call)])
+    assert b"".join(frame.decode() for frame in events) == b"".join(each[0] for each in sounds)
+    assert [frame.sequence_number for frame in events] == list(range(1, len(events) + 1))
+
+
+# --- formats --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "content_type", "rate", "name"),
+    [
+        ("raw", "audio/x-mulaw", 8000, "mulaw_8k"),
+        ("raw", "audio/x-l16", 16000, "pcm_16k"),
+        ("stream", "audio/x-mulaw", 8000, None),
+        ("stream", "audio/x-l16", 8000, None),
+        ("stream", "audio/x-l16", 16000, None),
+    ],
+)
+def test_the_first_messages_name_the_format(
+    mode: Mode, content_type: str, rate: int, name: str | None
+) -> None:
+    call = PlatformCall(mode=mode, content_type=content_type, sample_rate=rate)
+    call.start(now=0)
+    for event in said(call):
+        if isinstance(event, AgentSessionStarted):
+            assert event.audio_format == name
+        else:
+            assert isinstance(event, StreamStart)
+            assert (event.content_type, event.sample_rate) == (content_type, rate)
+            assert event.sequence_number == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "content_type", "rate", "possible"),
+    [
+        ("raw", "audio/x-l16", 8000, "audio/x-mulaw at 8000 Hz, audio/x-l16 at 16000 Hz"),
+        ("raw", "audio/x-mulaw", 16000, "audio/x-mulaw at 8000 Hz, audio/x-l16 at 16000 Hz"),
+        (
+            "stream",
+            "audio/x-l16",
+            24000,
+            "audio/x-mulaw at 8000 Hz, audio/x-l16 at 8000 Hz, audio/x-l16 at 16000 Hz",
+        ),
+        ("agent", "audio/ogg", 8000, "audio/x-mulaw at 8000 Hz"),
+    ],
+)
+def test_a_format_the_platform_does_not_have_is_refused(
+    mode: Mode, content_type: str, rate: int, possible: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        PlatformCall(mode=mode, content_type=content_type, sample_rate=rate)
+    assert f"mode {mode!r} has no {content_type} at {rate} Hz" in str(caught.value)
+    assert possible in str(caught.value)
+
+
+def test_sound_needs_a_stream() -> None:
+    with pytest.raises(ConfigError, match="mode 'agent' has none") as caught:
+        PlatformCall([Pause(1), CallerPlays(bytes(160))])
+    assert "caller_says()" in caught.value.hint
+
+
+@pytest.mark.parametrize("frame_ms", [0, -20])
+def test_frames_have_a_length(frame_ms: int) -> None:
+    with pytest.raises(ConfigError, match=f"not of {frame_ms} ms"):
+        PlatformCall([CallerPlays(bytes(160), frame_ms=frame_ms)], mode="stream")
+
+
+def test_sound_is_made_of_whole_samples() -> None:
+    script = [CallerPlays(bytes(161))]
+    PlatformCall(script, mode="stream")
+    with pytest.raises(ConfigError, match="161 bytes"):
+        PlatformCall(script, mode="stream", content_type="audio/x-l16")
 
 
 def test_a_checkpoint_without_any_audio_never_comes_back() -> None:
@@ -297,7 +557,8 @@ def test_a_clear_empties_the_queue_and_its_checkpoints_stay_silent() -> None:
     call = a_call(mode="raw")
     hears(call, sound(1000), Checkpoint("c"))
     assert hears(call, ClearAudio(), now=0.25) == [ClearedAudio(stream_id="stream-1")]
-    assert call.heard_ms == pytest.approx(250)
+    assert call.playback.heard_ms(9) == 250
+    assert call.playback.put_ms - call.playback.cleared_ms == 250
     assert call.deadline() is None
     hears(call, sound(100), Checkpoint("next"), now=1)
     assert kinds(at(call, 1.2)) == [PlayedStream]
