@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import base64
 import tracemalloc
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from plivo_anyio import CallSession, CallStats, VoiceApp
-from plivo_core import Timings
+from plivo_anyio._backend import current_backend
+from plivo_anyio._driver import Driver
+from plivo_anyio._transport import StreamTransport
+from plivo_core import Limits, ServerConnection, Timings, Upgraded
 from plivo_core.commands import PlayAudio, Speak
 from plivo_core.events import StreamMedia, StreamStart
-from tests.adapter._manual_time import JUMPING, Wire, a_call_over
+from tests.adapter._caller import Caller
+from tests.adapter._virtual import virtual_backend
 from tests.adapter.test_stalled_peer import BOUND, LIMITS
 
 pytestmark = pytest.mark.anyio
@@ -29,9 +35,100 @@ TIMINGS = Timings(write=3600)
 KEPT = LIMITS.audio_buffer_ms // 20
 
 
-@pytest.fixture(params=JUMPING, ids=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
+anyio_backend = virtual_backend  # time passes when all wait
+
+
+class Wire:
+    """The server's bytes: a ByteIO for its transport. The peer reads when a test lets it.
+
+    ``room`` is what the kernel would take of a peer that does not read.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._up, self._down = bytearray(), bytearray()
+        self._changed = anyio.Event()
+        self._closed = False
+
+    # -- the server's end ------------------------------------------------------------------------
+
+    async def receive(self, max_bytes: int) -> bytes:
+        return await self._read(self._up, max_bytes)
+
+    async def send(self, data: bytes) -> None:
+        self._down += data
+        self._tell()
+        while len(self._down) > self._room and not self._closed:
+            await self._changed.wait()
+
+    async def send_eof(self) -> None: ...
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._tell()
+
+    # -- the peer's ------------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> Any:
+        return _Peer(self)
+
+    async def read_down(self) -> bytes:
+        if not (data := await self._read(self._down, 65536)):
+            raise anyio.EndOfStream
+        return data
+
+    def write_up(self, data: bytes) -> None:
+        self._up += data
+        self._tell()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _read(self, buffer: bytearray, max_bytes: int) -> bytes:
+        while not buffer and not self._closed:
+            await self._changed.wait()
+        data = bytes(buffer[:max_bytes])
+        del buffer[:max_bytes]
+        self._tell()
+        return data
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class _Peer:
+    """As much of a stream as a Caller needs."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def send(self, data: bytes) -> None:
+        self._wire.write_up(data)
+
+    async def receive(self) -> bytes:
+        return await self._wire.read_down()
+
+
+@asynccontextmanager
+async def a_call_over(
+    wire: Wire, app: VoiceApp, *, limits: Limits, timings: Timings
+) -> AsyncIterator[Caller]:
+    """A call of the app, driven over the wire while the block runs."""
+    backend = current_backend()
+    driver = Driver(
+        StreamTransport(wire, backend, read_size=limits.read_size),
+        ServerConnection(now=backend.clock(), limits=limits, timings=timings),
+        site=cast("Any", app)._site(),
+        on_request=lambda: None,
+        backend=backend,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(driver.run)
+        caller = Caller(wire.peer, "/")
+        assert isinstance(await caller.receives(), Upgraded)
+        yield caller
+        tasks.cancel_scope.cancel()
 
 
 def packet(number: int) -> str:
