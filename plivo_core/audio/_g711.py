@@ -51,7 +51,7 @@ def _encode(pcm: bytes, codes: bytes) -> bytes:
     samples = array("H", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    return bytes(map(codes.__getitem__, samples))
+    return bytes([codes[sample] for sample in samples])  # map() would cost a third more
 
 
 # --- the tables, made at first use ----------------------------------------------------------------

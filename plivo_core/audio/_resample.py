@@ -1,7 +1,7 @@
 """Sample rates: a stateful resampler among 8, 16 and 24 kHz.
 
 A polyphase windowed-sinc filter in integers. The sums of products are multiplications of two long
-integers with a 32 bit slot per sample: CPython multiplies those in C, at about a nanosecond per
+integers with a 32 bit slot per sample: CPython multiplies those in C, at a nanosecond or two per
 product, where a loop in Python takes fifty.
 """
 
@@ -30,8 +30,9 @@ class Resampler:
     it takes 16 samples of the lower rate beyond that time, so :meth:`feed` lags by 2 ms when one
     of the rates is 8000 and by 1 ms otherwise. Where the input is cut makes no difference.
 
-    Flat within 0.1 dB up to 0.425 of the lower rate (3400 Hz for 8000); from 0.575 on (4600 Hz)
-    everything is at least 65 dB down. Louder than 16 bits saturates. Equal rates: unchanged.
+    Tones up to 0.425 of the lower rate (3400 Hz for 8000) keep their level, and noise stays 60 dB
+    below them; from 0.575 on (4600 Hz) everything is at least 65 dB down. Louder than 16 bits
+    saturates. Equal rates: unchanged.
     """
 
     __slots__ = ("_fed", "_filter", "_given", "_held", "_odd", "source", "target")

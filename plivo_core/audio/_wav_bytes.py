@@ -6,8 +6,8 @@ import struct
 from array import array
 from dataclasses import dataclass
 
+from plivo_core.audio._convert import Converter
 from plivo_core.audio._format import AudioFormat, BytesLike
-from plivo_core.audio._g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from plivo_core.audio._pcm import bytes_of, samples_of
 from plivo_core.audio._wav import ENCODING_TAGS, UNKNOWN_SIZE, WavReader
 from plivo_core.errors import AudioError
@@ -37,13 +37,9 @@ class Wav:
         """
         if self.channels == 1:
             return self.audio
-        match self.format.encoding:
-            case "pcm16":
-                return _mean(self.audio)
-            case "mulaw":
-                return encode_mulaw(_mean(decode_mulaw(self.audio)))
-            case "alaw":
-                return encode_alaw(_mean(decode_alaw(self.audio)))
+        linear = AudioFormat("pcm16", self.format.sample_rate)
+        both = Converter(self.format, linear).feed(self.audio)
+        return Converter(linear, self.format).feed(_mean(both))
 
 
 def _mean(stereo: bytes) -> bytes:

@@ -358,6 +358,19 @@ async def test_cancelling_interrupts(after: float) -> None:
         assert not phone.driver.conditions
 
 
+async def test_cancelling_who_was_interrupted_interrupts_nobody_else() -> None:
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(phone.session.say_audio, said(3000))
+        tasks.start_soon(saying.run)
+        await anyio.sleep(1)
+        phone.session.interrupt()
+        phone.session.send_media("////")  # somebody speaks already
+        saying.scope.cancel()
+        await saying.over.wait()
+        await settle()
+        assert sum(isinstance(command, ClearAudio) for _, command in phone.received) == 1
+
+
 async def test_cancelling_who_has_said_nothing_interrupts_nobody() -> None:
     async with a_phone_call() as phone, anyio.create_task_group() as tasks:
         first = Doing(phone.session.say_audio, said(3000))

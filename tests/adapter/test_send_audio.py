@@ -247,7 +247,7 @@ async def test_the_end_of_the_call_ends_the_wait_and_all_later_ones() -> None:
             await phone.session.send_audio(said(20))
 
 
-async def test_our_own_close_ends_the_wait() -> None:
+async def test_our_own_close_ends_the_wait_before_the_caller_answers_it() -> None:
     async with a_phone_call(limits=Limits(playback_ahead_ms=1000)) as phone:
         async with anyio.create_task_group() as tasks:
             sending = Doing(phone.session.send_audio, said(60_000))
@@ -257,6 +257,7 @@ async def test_our_own_close_ends_the_wait() -> None:
             tasks.start_soon(waiting.run)
             await anyio.sleep(1)
             now = phone.now
+            phone.stalls()
             phone.session.close()
             await sending.over.wait()
             await waiting.over.wait()
