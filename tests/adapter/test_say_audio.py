@@ -272,6 +272,23 @@ async def test_an_interruption_stops_a_source_that_has_nothing_yet() -> None:
         assert source.closed == 2
 
 
+async def test_a_source_that_interrupts_is_asked_no_further() -> None:
+    async with a_phone_call() as phone:
+        asked = 0
+
+        def source() -> Iterator[bytes]:
+            nonlocal asked
+            while asked < 1000:
+                if asked == 5:
+                    phone.session.interrupt()
+                asked += 1
+                yield said(20)
+
+        spoken = await phone.session.say_audio(source())
+        assert is_spoken(spoken, 100, 0, Fate.CLEARED)
+        assert asked == 6
+
+
 async def test_an_interruption_ends_the_wait_for_the_fate() -> None:
     async with a_phone_call() as phone, anyio.create_task_group() as tasks:
         saying = Doing(phone.session.say_audio, said(1000))
