@@ -126,6 +126,7 @@ class Phone:
         self.session = session
         self._to_platform = to_platform
         self.received: list[tuple[float, Any]] = []
+        self.server = anyio.CancelScope()
 
     @property
     def now(self) -> float:
@@ -185,13 +186,19 @@ async def a_phone_call(
         lambda event: None,
         lambda command: received.append((anyio.current_time(), command)),
     )
+    server = anyio.CancelScope()
+
+    async def serve() -> None:
+        with server:
+            await driver.run()
+
     with anyio.fail_after(HANG):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(driver.run)
+            tasks.start_soon(serve)
             tasks.start_soon(caller.run)
             await started.wait()
             phone = Phone(call, sessions[0], back)
-            phone.received = received
+            phone.received, phone.server = received, server
             yield phone
             tasks.cancel_scope.cancel()
 

@@ -5,6 +5,7 @@ Run with -s to see the figures.
 
 from __future__ import annotations
 
+import base64
 from statistics import median
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from plivo_anyio import CallSession, Spoken, VoiceApp, place_call
 from plivo_core import Fate, Interrupted
 from plivo_core.commands import ClearAudio
-from plivo_core.events import StreamDtmf, StreamStart
+from plivo_core.events import AgentSessionEnded, StreamDtmf, StreamStart
 from plivo_core.platform import Emit, Expect, HangUp, Pause, PlatformCall
 from tests.adapter._caller import PATIENCE, serving
 from tests.adapter._virtual import said
@@ -123,3 +124,21 @@ async def test_a_key_press_silences_it_within_sixty_milliseconds(
         )
     assert median(silent_after) <= 60
     assert max(off) <= 40
+
+
+async def test_a_handler_that_waits_does_not_hold_up_the_end_of_the_call() -> None:
+    app = VoiceApp()
+    fates: list[Fate] = []
+
+    @app.on("start")
+    async def start(session: CallSession, event: StreamStart) -> None:
+        session.send_media(base64.b64encode(said(20_000)).decode())
+        session.send_checkpoint("c")
+        fates.append(await session.wait_played("c"))
+
+    call = PlatformCall([Pause(0.3), Emit(AgentSessionEnded(reason="x"))], mode="raw")
+    async with serving(app) as port:
+        with anyio.fail_after(3):  # not Timings.end_grace
+            ended = await place_call(call, "127.0.0.1", port)
+    assert ended.initiator == "remote"  # our Close came at once
+    assert fates == [Fate.LOST]

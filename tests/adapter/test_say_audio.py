@@ -272,6 +272,23 @@ async def test_an_interruption_stops_a_source_that_has_nothing_yet() -> None:
         assert source.closed == 2
 
 
+async def test_a_source_that_interrupts_is_asked_no_further() -> None:
+    async with a_phone_call() as phone:
+        asked = 0
+
+        def source() -> Iterator[bytes]:
+            nonlocal asked
+            while asked < 1000:
+                if asked == 5:
+                    phone.session.interrupt()
+                asked += 1
+                yield said(20)
+
+        spoken = await phone.session.say_audio(source())
+        assert is_spoken(spoken, 100, 0, Fate.CLEARED)
+        assert asked == 6
+
+
 async def test_an_interruption_ends_the_wait_for_the_fate() -> None:
     async with a_phone_call() as phone, anyio.create_task_group() as tasks:
         saying = Doing(phone.session.say_audio, said(1000))
@@ -356,6 +373,37 @@ async def test_cancelling_interrupts(after: float) -> None:
         heard = phone.platform.playback.heard_ms(phone.now)
         assert heard == pytest.approx(after * 1000, abs=1)
         assert not phone.driver.conditions
+
+
+class AConnection:
+    """A source that says good-bye when it is closed; it never ends by itself."""
+
+    def __init__(self, takes: float) -> None:
+        self.takes = takes
+        self.closed = False
+
+    def __aiter__(self) -> AConnection:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return said(20)
+
+    async def aclose(self) -> None:
+        await anyio.sleep(self.takes)
+        self.closed = True
+
+
+@pytest.mark.parametrize(("takes", "closed"), [(0.9, True), (3600, False)])
+async def test_a_cancelled_source_has_a_second_to_close(takes: float, closed: bool) -> None:
+    source = AConnection(takes)
+    async with a_phone_call() as phone:
+        began = phone.now
+        with anyio.move_on_after(0.5):
+            await phone.session.say_audio(source)
+        assert source.closed == closed
+        assert phone.now - began == pytest.approx(0.5 + min(takes, 1))
+        # The interruption did not wait for it.
+        assert phone.platform.playback.heard_ms(phone.now) == pytest.approx(500, abs=1)
 
 
 async def test_cancelling_who_was_interrupted_interrupts_nobody_else() -> None:

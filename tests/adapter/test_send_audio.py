@@ -167,6 +167,20 @@ async def test_an_interruption_drops_the_rest_of_all_who_wait(interrupt: Any) ->
         assert await phone.session.send_audio(said(20))  # what comes afterwards is heard
 
 
+async def test_an_interruption_does_not_wait_for_a_peer_that_reads_nothing() -> None:
+    limits = Limits(audio_buffer_ms=400)
+    async with a_phone_call(limits=limits) as phone, anyio.create_task_group() as tasks:
+        phone.stalls()
+        sending = Doing(phone.session.send_audio, said(60_000))
+        tasks.start_soon(sending.run)
+        await anyio.sleep(1)
+        now = phone.now
+        phone.session.interrupt()
+        await sending.over.wait()
+        assert sending.result is False
+        assert phone.now == pytest.approx(now)
+
+
 async def test_a_cleared_audio_that_nobody_asked_for_drops_the_rest() -> None:
     limits = Limits(playback_ahead_ms=1000)
     async with a_phone_call(Pause(2), Emit(ClearedAudio()), Pause(60), limits=limits) as phone:
@@ -264,6 +278,22 @@ async def test_our_own_close_ends_the_wait_before_the_caller_answers_it() -> Non
         assert isinstance(sending.error, SessionClosedError)
         assert waiting.result is Fate.LOST
         assert phone.now - now < 0.01
+
+
+async def test_the_end_of_the_server_ends_the_wait() -> None:
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        await phone.session.send_audio(said(20_000))
+        phone.session.send_checkpoint("c")
+        waiting = Doing(phone.session.wait_played, "c")
+        tasks.start_soon(waiting.run)
+        await anyio.sleep(1)
+        phone.stalls()
+        for _ in range(2):  # the second one waits for the peer, and no Close fits behind it
+            phone.session.send_media("////")
+            await settle()
+        phone.server.cancel()
+        await waiting.over.wait()
+        assert waiting.result is Fate.LOST
 
 
 async def test_the_end_of_a_stream_ends_the_wait_before_the_agents_last_words() -> None:
