@@ -6,8 +6,9 @@ from plivo_anyio._app import VoiceApp
 from plivo_anyio._asgi import AsgiApp
 from plivo_anyio._middleware import WebhookMiddleware
 from plivo_anyio._platform import place_call
+from plivo_anyio._playback import Spoken
 from plivo_anyio._session import CallSession
-from plivo_anyio._stats import ServerStats
+from plivo_anyio._stats import CallerAudioStats, CallStats, LaneStats, PlaybackStats, ServerStats
 
 if TYPE_CHECKING:
     from plivo_anyio._platform_server import random_ids, serve_platform
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AsgiApp",
     "CallSession",
+    "CallStats",
+    "CallerAudioStats",
+    "LaneStats",
+    "PlaybackStats",
     "ServerStats",
+    "Spoken",
     "VoiceApp",
     "WebhookMiddleware",
     "place_call",

@@ -17,10 +17,12 @@ from anyio.abc import TaskGroup
 
 from plivo_anyio._backend import Backend
 from plivo_anyio._background import Background
+from plivo_anyio._conditions import Conditions
 from plivo_anyio._connection import Connection
 from plivo_anyio._lanes import Lanes
 from plivo_anyio._session import CallSession
 from plivo_anyio._site import Answers, Site
+from plivo_anyio._stats import LaneStats
 from plivo_anyio._transport import Transport, TransportLost
 from plivo_anyio._turnstile import Turnstile
 from plivo_anyio._waits import Waiters
@@ -28,6 +30,7 @@ from plivo_core import (
     Command,
     Ended,
     Event,
+    Interrupted,
     PlivoError,
     RequestReceived,
     Response,
@@ -46,6 +49,39 @@ class Driver:
     The lock is for handlers in threads: whoever touches the core holds it, and nobody awaits or
     blocks while holding it.
     """
+
+    __slots__ = (  # not for speed: beyond 30 names CPython makes a dictionary per call
+        "_answers",
+        "_armed",
+        "_at_eof",
+        "_background",
+        "_ended",
+        "_failure",
+        "_farewell",
+        "_lanes",
+        "_main",
+        "_on_request",
+        "_over",
+        "_peer",
+        "_pending",
+        "_posted",
+        "_refusal",
+        "_session",
+        "_site",
+        "_tally",
+        "_tasks",
+        "_thread",
+        "_timer",
+        "_transport",
+        "_waking",
+        "backend",
+        "clock",
+        "conditions",
+        "conn",
+        "lock",
+        "turnstile",
+        "waiters",
+    )
 
     def __init__(
         self,
@@ -77,6 +113,7 @@ class Driver:
         self._tally = 0, 0  # of the lanes that are no more
         self._background: Background | None = None
         self.waiters = Waiters()
+        self.conditions = Conditions(self.lock)
         self._tasks: TaskGroup | None = None
         self._main = self.backend.parker()
         self._pending: Pending | None = None  # what must be awaited before more is pulled
@@ -104,6 +141,10 @@ class Driver:
         return self._tally[1] if self._lanes is None else self._lanes.abandoned_handlers
 
     @property
+    def lane_stats(self) -> LaneStats:
+        return LaneStats() if self._lanes is None else self._lanes.stats
+
+    @property
     def background(self) -> Background:
         if self._background is None:
             raise SessionClosedError("the call is over: no task of it can start")
@@ -120,6 +161,13 @@ class Driver:
         with self.lock:
             try:
                 self.conn.send(command, now=self.clock() if now is None else now)
+            finally:
+                self._flush_from_anywhere()
+
+    def interrupt(self) -> Interrupted:
+        with self.lock:
+            try:
+                return self.conn.session.interrupt(now=self.clock())
             finally:
                 self._flush_from_anywhere()
 
@@ -145,6 +193,8 @@ class Driver:
             self._transport.flush()
             if self._transport.blocked_since is not None:
                 self._rearm(self.clock())
+            if self.conditions:
+                self.conditions.look()
         else:
             self._wake()
 
@@ -202,7 +252,10 @@ class Driver:
         with self.lock:
             if self._transport.blocked_since is not None:
                 self.conn.session.now = self.clock()  # what leaves plays from now on
-            return self.conn.data_to_send()
+            data = self.conn.data_to_send()
+            if self.conditions and data:
+                self.conditions.look()  # there is room
+            return data
 
     def pulled(self) -> None:
         if self.conn.session.stalled_since is not None:
@@ -259,6 +312,8 @@ class Driver:
                 if self._session is not None:
                     self._session.ended = self._ended
                     self.waiters.end()
+                    with self.lock:
+                        self.conditions.look()
                     self.background.end()
                     try:
                         await self.lanes.disconnect()
@@ -334,6 +389,8 @@ class Driver:
         if self._ended is not None or conn.wants_to_send:
             self._transport.flush()
         self._rearm(now)
+        if self.conditions:
+            self.conditions.look()
 
     def _take(self, event: RequestReceived | Event) -> None:
         if isinstance(event, RequestReceived):

@@ -17,6 +17,7 @@ from plivo_anyio._barrier import stopped
 from plivo_anyio._lane import Lane
 from plivo_anyio._logging import logger
 from plivo_anyio._registry import Chain, Handler, Registry
+from plivo_anyio._stats import LaneStats
 from plivo_anyio._thread import CallThread, as_exception, not_sync
 from plivo_core import (
     Event,
@@ -28,6 +29,7 @@ from plivo_core import (
     WebSocketError,
 )
 from plivo_core.events import AgentEvent, StreamEvent, StreamMedia, StreamStart, ToolCall
+from plivo_core.events._stream import DEFAULT_RATE
 from plivo_core.playback import audio_duration_ms
 from plivo_core.session import ToolCallState
 
@@ -86,6 +88,19 @@ class Lanes:
     @property
     def abandoned_handlers(self) -> int:
         return 0 if self._thread is None else self._thread.abandoned
+
+    @property
+    def stats(self) -> LaneStats:
+        """What waits now."""
+        lane, thread = self._media, self._thread
+        waiting = 0 if self._control is None else len(self._control.queue)
+        return LaneStats(
+            control_events=waiting,
+            control_bytes=self._control_size,
+            media_ms=(self._media_ms if lane is not None and lane.queue else 0.0)
+            + (0.0 if thread is None else thread.media_ms),
+            tools_running=self._tools_running,
+        )
 
     @property
     def thread(self) -> CallThread:
@@ -173,13 +188,16 @@ class Lanes:
         chain = self._media_chain
         if not chain.handlers:
             return
-        media_format = self._driver.conn.session.media_format
-        content_type = event.content_type or (media_format.content_type if media_format else "")
+        stream = self._driver.conn.session.media_format
+        content_type, rate = event.content_type, event.sample_rate
+        if stream is not None:
+            content_type = content_type or stream.content_type
+            if rate == DEFAULT_RATE:  # what a packet shows that names none
+                rate = stream.sample_rate
         # The rate and the size are the peer's word: no rate makes a megabyte short or a packet
         # longer than the lane (infinite, say, and sums would never recover), and an empty one
         # counts a millisecond.
-        rate = min(event.sample_rate, _HIGHEST_RATE)
-        ms = audio_duration_ms(event.payload, content_type, rate)
+        ms = audio_duration_ms(event.payload, content_type, min(rate, _HIGHEST_RATE))
         ms = min(max(ms, 1.0), self._limits.media_lane_ms)
         if chain.threaded:
             self._dropped_media += self.thread.put_media(event, ms, self._limits.media_lane_ms)

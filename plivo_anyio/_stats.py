@@ -1,14 +1,29 @@
-"""What a server counts: read as a frozen snapshot, as ``app.stats`` or as JSON on its own path."""
+"""What is counted: of a server (``app.stats``, or JSON on its own path), of a call.
+
+Read as frozen snapshots.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plivo_core import Pending
+
 if TYPE_CHECKING:
+    from plivo_anyio._driver import Driver
     from plivo_anyio._session import CallSession
 
-__all__ = ["Counters", "ServerStats"]
+__all__ = [
+    "NOTHING_HEARD",
+    "CallStats",
+    "CallerAudioStats",
+    "Counters",
+    "LaneStats",
+    "PlaybackStats",
+    "ServerStats",
+    "call_stats",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,4 +92,99 @@ class Counters:
             abandoned_handlers=self.abandoned_handlers,
             stalls=self.stalls,
             draining=self.draining > 0,
+        )
+
+
+# --- of one call ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStats:
+    """What waits for handlers now."""
+
+    control_events: int = 0
+    control_bytes: int = 0
+    """Of their messages, as they came."""
+    media_ms: float = 0.0
+    """Caller audio that waits for the ``media`` handler."""
+    tools_running: int = 0
+    """Tasks of ``tool.called``, those that wait for ``on_connect`` included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerAudioStats:
+    """Packets of the caller, counted by the iterations over ``session.audio()``, all together."""
+
+    missing: int = 0
+    """Never came."""
+    repeated: int = 0
+    """Came again, or after a later one."""
+    invalid: int = 0
+    """Could not be read, or came before their format was known."""
+    dropped: int = 0
+    """Came, and were dropped because their reader was too slow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStats:
+    """The stream's ledger in milliseconds, as :class:`~plivo_core.PlaybackLedger` explains it."""
+
+    queued_ms: float
+    sent_ms: float
+    heard_ms: float
+    proven_ms: float
+    buffered_ms: float
+    clearing_ms: float
+    cleared_ms: float
+    lost_ms: float
+    dropped_ms: float
+    checkpoints: int
+    """Whose fate is open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStats:
+    """A snapshot of one call."""
+
+    lanes: LaneStats
+    dropped_media: int
+    """Caller audio messages dropped because the ``media`` handler was too slow."""
+    abandoned_handlers: int
+    """Sync handlers that were left to their thread."""
+    caller_audio: CallerAudioStats
+    pending: Pending
+    """What waits to be sent."""
+    dropped_audio: int
+    """Audio messages of ours that never left."""
+    playback: PlaybackStats
+
+
+NOTHING_HEARD = CallerAudioStats()  # one for all calls that iterate over no audio
+
+
+def call_stats(driver: Driver) -> CallStats:
+    """A snapshot at the clock's now. From any thread."""
+    with driver.lock:
+        now = driver.clock()
+        session = driver.conn.session
+        ledger = session.playback
+        return CallStats(
+            lanes=driver.lane_stats,
+            dropped_media=driver.dropped_media,
+            abandoned_handlers=driver.abandoned_handlers,
+            caller_audio=driver.waiters.caller_audio,
+            pending=session.pending,
+            dropped_audio=session.output.dropped_messages,
+            playback=PlaybackStats(
+                queued_ms=ledger.queued_ms,
+                sent_ms=ledger.sent_ms,
+                heard_ms=ledger.heard_ms(now),
+                proven_ms=ledger.proven_ms,
+                buffered_ms=ledger.buffered_ms(now),
+                clearing_ms=ledger.clearing_ms,
+                cleared_ms=ledger.cleared_ms,
+                lost_ms=ledger.lost_ms,
+                dropped_ms=ledger.dropped_ms,
+                checkpoints=len(ledger.pending),
+            ),
         )

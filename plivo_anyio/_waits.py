@@ -15,6 +15,7 @@ import anyio
 
 from plivo_anyio._barrier import stopped
 from plivo_anyio._registry import class_key, key_of
+from plivo_anyio._stats import NOTHING_HEARD
 from plivo_core import ConfigError, Ended, Event, SessionClosedError, UnknownEvent
 from plivo_core.session import DigitGatherer, Digits, DigitSource
 
@@ -34,24 +35,26 @@ class Waiter(Protocol):
 class Waiters(list[Waiter]):
     """Those who wait, of one call. Empty nearly always: then the driver's cost is a truth test."""
 
-    __slots__ = ("_ended", "_source")
+    __slots__ = ("_ended", "_source", "caller_audio")
 
     def __init__(self) -> None:
         super().__init__()
         self._ended = False
+        self.caller_audio = NOTHING_HEARD
+        """What all iterations over the caller's audio have counted."""
         self._source: DigitSource | None = None  # of the key presses of this call, once known
 
     # -- what the driver calls -----------------------------------------------------------------
 
     def observe(self, event: Event) -> None:
         """An event arrived."""
-        for waiter in self:  # a waiter leaves in its own task, not in here
+        for waiter in tuple(self):  # one may leave in here, or be collected as garbage
             waiter.receive(event)
 
     def end(self) -> None:
         """No further event comes. Idempotent."""
         self._ended = True
-        for waiter in self:
+        for waiter in tuple(self):
             waiter.end()
 
     # -- what a session calls ------------------------------------------------------------------
@@ -66,7 +69,7 @@ class Waiters(list[Waiter]):
         """See :meth:`plivo_anyio.CallSession.wait_for`."""
         wanted = _filter(event)
         _require_seconds(timeout)
-        self._require_open()
+        self.require_open()
         waiter = _OneEvent(wanted, match)
         self.append(waiter)
         try:
@@ -94,7 +97,7 @@ class Waiters(list[Waiter]):
             source=source or self._source,
             now=anyio.current_time(),
         )
-        self._require_open()
+        self.require_open()
         waiter = _Gathering(gatherer)
         self.append(waiter)
         try:
@@ -108,7 +111,8 @@ class Waiters(list[Waiter]):
             self._source = gatherer.source
         return result
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Raise SessionClosedError once no event will come any more."""
         if self._ended:
             raise SessionClosedError("the call is over: no further event will come")
 

@@ -1,11 +1,11 @@
 """The pure protocol core for Plivo voice agents: bytes and values in, values and bytes out.
 
 No I/O, no clock, no randomness, no environment, no logging, no callbacks. Importing this package
-loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.messaging`,
-:mod:`plivo_core.rest`, :mod:`plivo_core.webhooks`, :mod:`plivo_core.platform` and
-:mod:`plivo_core.testing` load on first use. Start at :class:`ServerConnection` for calls, at
-:class:`plivo_core.rest.Account` for the REST API, at :class:`plivo_core.webhooks.WebhookVerifier`
-for callbacks.
+loads what a call needs; :mod:`plivo_core.agent`, :mod:`plivo_core.audio`,
+:mod:`plivo_core.messaging`, :mod:`plivo_core.rest`, :mod:`plivo_core.webhooks`,
+:mod:`plivo_core.platform` and :mod:`plivo_core.testing` load on first use. Start at
+:class:`ServerConnection` for calls, at :class:`plivo_core.rest.Account` for the REST API, at
+:class:`plivo_core.webhooks.WebhookVerifier` for callbacks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from plivo_core.connection import ClientConnection, ServerConnection
 from plivo_core.errors import (
     AmbiguousOutcomeError,
     ApiError,
+    AudioError,
     AudioQueueFull,
     AuthenticationError,
     ConfigError,
@@ -65,6 +66,7 @@ __all__ = [
     "DEFAULT_CODEC",
     "AmbiguousOutcomeError",
     "ApiError",
+    "AudioError",
     "AudioQueueFull",
     "AuthenticationError",
     "ClientConnection",
@@ -123,7 +125,9 @@ __all__ = [
     "serialize_event",
 ]
 
-_ON_FIRST_USE = frozenset({"agent", "messaging", "platform", "rest", "testing", "webhooks"})
+_ON_FIRST_USE = frozenset(
+    {"agent", "audio", "messaging", "platform", "rest", "testing", "webhooks"}
+)
 
 
 def __getattr__(name: str) -> ModuleType:

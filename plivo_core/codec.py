@@ -1,4 +1,4 @@
-"""Strict JSON for messages of a hostile peer.
+"""Strict JSON, and strict base64, for messages of a hostile peer.
 
 What the standard library's ``json`` lets through is refused here: nesting beyond a bound (its
 ``RecursionError`` is not a ``ValueError``), NaN and Infinity, numbers that overflow to infinity,
@@ -8,6 +8,7 @@ leaves :meth:`Codec.decode`.
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +18,14 @@ from typing import Literal, NoReturn, TypeAlias, cast
 from plivo_core.errors import InvalidCommandError
 from plivo_core.limits import Limits
 
-__all__ = ["DEFAULT_CODEC", "Codec", "InvalidReason", "MalformedMessage", "codec_for"]
+__all__ = [
+    "DEFAULT_CODEC",
+    "Codec",
+    "InvalidReason",
+    "MalformedMessage",
+    "codec_for",
+    "decode_base64",
+]
 
 InvalidReason: TypeAlias = Literal["invalid_json", "not_an_object"]
 
@@ -143,3 +151,17 @@ def codec_for(limits: Limits) -> Codec:
     if limits.max_json_depth == DEFAULT_CODEC.max_depth:
         return DEFAULT_CODEC
     return Codec(max_depth=limits.max_json_depth)
+
+
+def decode_base64(text: str) -> bytes:
+    """Bytes of base64 in the standard alphabet, padded (RFC 4648, section 4).
+
+    Raises :class:`ValueError` (``binascii.Error``, or its parent for text that is not ASCII) for
+    anything else.
+    """
+    data = binascii.a2b_base64(text)
+    # a2b_base64 skips what is not of the alphabet, and its strict_mode came with 3.11. Encoding
+    # back is as fast as a regular expression and also refuses padding bits that are not zero.
+    if binascii.b2a_base64(data, newline=False) != text.encode():
+        raise binascii.Error("the payload is not base64 of the standard alphabet, with padding")
+    return data

@@ -18,6 +18,7 @@ import re
 __all__ = [
     "AmbiguousOutcomeError",
     "ApiError",
+    "AudioError",
     "AudioQueueFull",
     "AuthenticationError",
     "ConfigError",
@@ -100,6 +101,10 @@ class PlivoError(Exception):
 
 class ConfigError(PlivoError, ValueError):
     """A setting is missing or contradicts another; raised before anything is sent or served."""
+
+
+class AudioError(PlivoError, ValueError):
+    """Audio that cannot be what it is said to be: odd bytes, another format, a damaged WAV."""
 
 
 class WebSocketError(PlivoError):

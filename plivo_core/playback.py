@@ -108,7 +108,8 @@ class PlaybackLedger:
         self._clears: list[_Clear] = []
         self._left_clears = 0
         self.clears = 0
-        """``clearAudio`` commands of this call so far: one more, and earlier audio never plays."""
+        """``clearAudio`` commands and new streams so far: one more, and earlier audio never plays.
+        A ``clearedAudio`` that nobody asked for counts as well."""
         self._begin()
 
     def _begin(self) -> None:
@@ -260,6 +261,7 @@ class PlaybackLedger:
         The audio that was queued for the first one must have been dropped.
         """
         self.stream_ended(now)
+        self.clears += 1
         self._begin()
 
     def stream_ended(self, now: float) -> None:

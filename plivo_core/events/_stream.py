@@ -6,11 +6,11 @@ the platform's own before the forms that agent SDKs know (flat members, ``type``
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import cast
 
+from plivo_core.codec import decode_base64
 from plivo_core.events._base import AUDIO, SECRET, StreamEvent, at, stream_event
 from plivo_core.events._headers import read_extra_headers
 from plivo_core.events._readers import Number, read_text_or_number
@@ -72,16 +72,7 @@ class StreamMedia(StreamEvent):
         its parent for text that is not ASCII) when the peer sent anything else. Every call decodes
         anew.
         """
-        return _decode(self.payload)
-
-
-def _decode(payload: str) -> bytes:
-    audio = binascii.a2b_base64(payload)
-    # a2b_base64 skips what is not of the alphabet, and its strict_mode came with 3.11. Encoding
-    # back is as fast as a regular expression and also refuses padding bits that are not zero.
-    if binascii.b2a_base64(audio, newline=False) != payload.encode():
-        raise binascii.Error("the payload is not base64 of the standard alphabet, with padding")
-    return audio
+        return decode_base64(self.payload)
 
 
 def _setter(name: str) -> Callable[[StreamMedia, object], None]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from plivo_core.audio import MULAW_8K, PCM_8K, PCM_16K, AudioFormat
 from plivo_core.commands import (
     Checkpoint,
     ClearAudio,
@@ -51,7 +52,7 @@ from plivo_core.events import (
     StreamStop,
     UnknownEvent,
 )
-from plivo_core.platform._microphone import AudioFormat, Microphone
+from plivo_core.platform._microphone import Microphone
 from plivo_core.platform._queue import PlaybackQueue
 from plivo_core.platform._steps import (
     AgentSpeaks,
@@ -72,12 +73,8 @@ _BACKLOG = 1000  # commands kept for a later Expect; an application may send any
 
 _NEVER = float("inf")
 _NUMBERED = (StreamStart, StreamMedia, StreamDtmf, PlayedStream, ClearedAudio, StreamStop)
-_FORMATS = (
-    AudioFormat("audio/x-mulaw", 8000, sample_size=1),
-    AudioFormat("audio/x-l16", 8000, sample_size=2),
-    AudioFormat("audio/x-l16", 16000, sample_size=2),
-)
-_RAW_NAMES = {_FORMATS[0]: "mulaw_8k", _FORMATS[2]: "pcm_16k"}  # an agent's; it has no others
+_FORMATS = (MULAW_8K, PCM_8K, PCM_16K)
+_RAW_NAMES = {MULAW_8K: "mulaw_8k", PCM_16K: "pcm_16k"}  # an agent's; it has no others
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,7 @@ class PlatformCall:
                     stream_id=self._stream_id,
                     call_id=self._call_uuid,
                     tracks=["inbound"],
-                    content_type=self._format.content_type,
+                    content_type=self._format.content_type or "",
                     sample_rate=self._format.sample_rate,
                 )
             )

@@ -10,23 +10,11 @@ import base64
 from collections import deque
 from dataclasses import dataclass
 
+from plivo_core.audio import AudioFormat
 from plivo_core.errors import ConfigError
 from plivo_core.events import StreamMedia
 
-__all__ = ["AudioFormat", "Microphone"]
-
-
-@dataclass(frozen=True, slots=True)
-class AudioFormat:
-    """What the bytes of a stream are (PROTOCOL.md 13)."""
-
-    content_type: str
-    sample_rate: int
-    sample_size: int  # bytes
-
-    @property
-    def bytes_per_ms(self) -> int:
-        return self.sample_rate * self.sample_size // 1000
+__all__ = ["Microphone"]
 
 
 @dataclass(slots=True)
@@ -52,10 +40,10 @@ class Microphone:
         """Raise ConfigError for frames without length and for half samples."""
         if frame_ms < 1:
             raise ConfigError(f"CallerPlays sends frames of 1 ms or more, not of {frame_ms} ms")
-        if len(audio) % self._format.sample_size:
+        if len(audio) % self._format.sample_width:
             raise ConfigError(
-                f"CallerPlays has {len(audio)} bytes, but one sample of "
-                f"{self._format.content_type} has {self._format.sample_size}",
+                f"CallerPlays has {len(audio)} bytes, but one sample of {self._format} has"
+                f" {self._format.sample_width}",
                 hint="play whole samples, or give PlatformCall the content_type of the sound",
             )
 
@@ -66,9 +54,9 @@ class Microphone:
     def play(self, audio: bytes, frame_ms: int, *, now: float) -> float:
         """Queue a sound that was checked behind the one that goes on; when it ends, in seconds."""
         starts_at = max(self._sounds_until, now)
-        self._sounds_until = starts_at + len(audio) / self._format.bytes_per_ms / 1000
+        self._sounds_until = starts_at + self._format.duration_ms(len(audio)) / 1000
         if audio:
-            frame_size = frame_ms * self._format.bytes_per_ms
+            frame_size = self._format.frame_bytes(frame_ms)
             self._sounds.append(_Sound(audio, frame_size, starts_at))
         return self._sounds_until
 
@@ -99,4 +87,4 @@ class Microphone:
         self._sounds.clear()
 
     def _due_of(self, sound: _Sound) -> float:
-        return sound.starts_at + sound.sent / self._format.bytes_per_ms / 1000
+        return sound.starts_at + self._format.duration_ms(sound.sent) / 1000

@@ -59,7 +59,10 @@ async def test_a_rate_next_to_nothing_does_not_switch_the_bound_of_audio_off(syn
     async def pressed(session: CallSession, event: Dtmf) -> None:
         session.speak("seen")
 
-    packet = '{"event":"media","media":{"payload":"AAAA","sampleRate":1e-320}}'
+    packet = (
+        '{"event":"media","media":'
+        '{"payload":"AAAA","contentType":"audio/x-mulaw","sampleRate":1e-320}}'
+    )
     try:
         async with a_call(app) as caller:
             await caller.says(START, packet)

@@ -9,6 +9,7 @@ import pytest
 from plivo_core import errors
 from plivo_core._close_codes import check_close_code, is_sendable_close_code
 from plivo_core.errors import (
+    AudioError,
     ConfigError,
     InvalidCommandError,
     LocalProtocolError,
@@ -37,6 +38,7 @@ def test_the_families_say_whose_bug_it_was() -> None:
 def test_wrong_arguments_and_settings_are_value_errors_too() -> None:
     assert issubclass(InvalidCommandError, ValueError)
     assert issubclass(ConfigError, ValueError)
+    assert issubclass(AudioError, ValueError)
 
 
 def test_an_error_says_what_happened_and_what_to_do() -> None:

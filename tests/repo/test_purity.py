@@ -33,7 +33,7 @@ FORBIDDEN = frozenset(
         "trio",
     }
 )
-LAZY = ("messaging", "agent", "rest", "webhooks", "platform", "trace", "testing")
+LAZY = ("audio", "messaging", "agent", "rest", "webhooks", "platform", "trace", "testing")
 
 
 def folder_of(package: str) -> str:
