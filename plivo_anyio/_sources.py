@@ -43,7 +43,7 @@ class Source:
         self._later: AsyncIterator[object] | None = None
         self._now: Iterator[object] | None = None
         if isinstance(source, (bytes, bytearray, memoryview)):
-            self._now = iter((bytes_of(source),))
+            self._now = iter((bytes(cast("bytes", source)),))
         elif isinstance(source, AsyncIterable):
             self._later = aiter(cast("AsyncIterable[object]", source))
         elif isinstance(source, Iterable) and not isinstance(source, str):
