@@ -91,20 +91,26 @@ class Recorder:
         del self._unheard[2 * start :]
         self._unheard += bytes(2 * start - len(self._unheard)) + pcm
 
-    def take(self, *, now: float, heard_ms: float, unheard_ms: float) -> bytes:
+    def hear(self, *, now: float, heard_ms: float, unheard_ms: float) -> None:
+        """What the caller hears, as the ledger has it at ``now``.
+
+        Tell it some times a second, and before an utterance is fed: what began or ended in between
+        is placed no better than that.
+        """
+        self._hear(self._elapsed(now), self._samples(heard_ms / 1000), playing=unheard_ms > 0)
+
+    def take(self, *, now: float) -> bytes:
         """Stereo PCM from where the last one ended to a second ago, when all is settled.
 
-        ``heard_ms`` and ``unheard_ms`` are the ledger's at ``now``. Ask often: what began and ended
-        in between is placed no better than that.
+        No further than :meth:`hear` was told.
         """
-        self._hear(self._elapsed(now), self._samples(heard_ms / 1000), unheard_ms > 0)
-        until = self._elapsed(now - _HOLD)
+        until = min(self._elapsed(now - _HOLD), self._agent_until)
         self._settle(until)
         return self._cut(until)
 
-    def finish(self, *, now: float, heard_ms: float) -> bytes:
+    def finish(self, *, now: float) -> bytes:
         """The rest: afterwards all of the recording has been handed out, until ``now``."""
-        self._hear(self._elapsed(now), self._samples(heard_ms / 1000), playing=False)
+        self._hear(self._elapsed(now), self._heard, playing=False)
         self._settle(float("inf"))
         return self._cut(self._elapsed(now))
 
@@ -131,7 +137,7 @@ class Recorder:
             self._caller += bytes(max(0, gap)) + first.pcm[max(0, -gap) :]
             waiting.popleft()
 
-    def _hear(self, until: int, heard: int, playing: bool) -> None:
+    def _hear(self, until: int, heard: int, *, playing: bool) -> None:
         """The clock and the ledger went on: what was heard goes into the agent's track."""
         passed = max(0, until - self._agent_until)
         sound = max(0, heard - self._heard)

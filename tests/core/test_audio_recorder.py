@@ -1,4 +1,4 @@
-"""Two tracks on one clock: where the caller's packets and the agent's words are in the recording."""
+"""Where the caller's packets and the agent's words are in a recording: two tracks, one clock."""
 
 from __future__ import annotations
 
@@ -45,15 +45,16 @@ class Call:
         self.stereo = bytearray()
 
     def passes(self, ms: float, step_ms: float = 20) -> None:
-        """Time goes by; what is settled is taken every ``step_ms``."""
+        """Time goes by; every ``step_ms`` the ledger is asked, and what is settled is taken."""
         until = self.now + ms / 1000
         while self.now < until - 1e-9:
             self.now = min(until, self.now + step_ms / 1000)
-            heard = {
-                "heard_ms": self.ledger.heard_ms(self.now),
-                "unheard_ms": self.ledger.unheard_ms(self.now),
-            }
-            self.stereo += self.recorder.take(now=self.now, **heard)
+            self.looks()
+            self.stereo += self.recorder.take(now=self.now)
+
+    def looks(self) -> None:
+        heard_ms, unheard_ms = self.ledger.heard_ms(self.now), self.ledger.unheard_ms(self.now)
+        self.recorder.hear(now=self.now, heard_ms=heard_ms, unheard_ms=unheard_ms)
 
     def hears(self, *values: int, missing: int = 0) -> None:
         for value in values:
@@ -65,8 +66,8 @@ class Call:
         self.ledger.sent(len(audio) / 16, self.now)
 
     def ends(self) -> tuple[list[int], list[int]]:
-        heard_ms = self.ledger.heard_ms(self.now)
-        self.stereo += self.recorder.finish(now=self.now, heard_ms=heard_ms)
+        self.looks()
+        self.stereo += self.recorder.finish(now=self.now)
         caller, agent = tracks(self.stereo)
         assert len(caller) == len(agent) == round((self.now - START) * 8000)
         return caller, agent
@@ -80,7 +81,7 @@ def test_only_pcm_is_recorded() -> None:
         recorder.feed_caller(b"abc", now=0)
     with pytest.raises(AudioError, match="audio has 3 bytes"):
         recorder.feed_agent(b"abc", at_ms=0)
-    assert recorder.finish(now=0.01, heard_ms=0) == bytes(4 * 160)
+    assert recorder.finish(now=0.01) == bytes(4 * 160)
 
 
 # --- the caller -----------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def test_a_pause_between_two_looks_keeps_the_end_of_one_and_the_begin_of_the_oth
 def test_more_than_time_allows_keeps_the_latest() -> None:
     call = Call()
     call.recorder.feed_agent(pcm(1) * 800 + pcm(2) * 800, at_ms=0)
-    call.stereo += call.recorder.take(now=START + 0.05, heard_ms=150, unheard_ms=50)
+    call.recorder.hear(now=START + 0.05, heard_ms=150, unheard_ms=50)
     call.now += 0.2
     call.ledger.sent(200, START)
     assert runs(call.ends()[1]) == [(2, 800), (0, 800)]
@@ -215,10 +216,23 @@ def test_what_nobody_fed_and_what_is_fed_too_late_is_silent() -> None:
 
 def test_a_clock_that_goes_back_adds_nothing() -> None:
     recorder = Recorder(PCM_8K, now=START)
-    first = recorder.take(now=START + 2, heard_ms=0, unheard_ms=0)
-    assert recorder.take(now=START + 1, heard_ms=0, unheard_ms=0) == b""
-    rest = recorder.finish(now=START + 2, heard_ms=0)
+    recorder.hear(now=START + 2, heard_ms=0, unheard_ms=0)
+    first = recorder.take(now=START + 2)
+    recorder.hear(now=START + 1, heard_ms=0, unheard_ms=0)
+    assert recorder.take(now=START + 1) == b""
+    rest = recorder.finish(now=START + 2)
     assert len(first) == len(rest) == 4 * 8000
+
+
+def test_nothing_is_taken_before_it_is_known_what_was_heard() -> None:
+    call = Call()
+    call.hears(1)
+    call.says(pcm(2) * PACKET)
+    call.now += 3
+    assert call.recorder.take(now=call.now) == b""
+    caller, agent = call.ends()
+    assert runs(caller) == [(1, PACKET), (0, 24000 - PACKET)]
+    assert runs(agent) == [(2, PACKET), (0, 24000 - PACKET)]
 
 
 # --- both, for long -------------------------------------------------------------------------------
