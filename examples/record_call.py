@@ -45,7 +45,7 @@ def listen_to_us(session: CallSession) -> None:
     session.data["recorder"].hear(now=now, heard_ms=heard_ms, unheard_ms=unheard_ms)
 
 
-async def recorded(session: CallSession, audio: Speech) -> AsyncIterator[bytes]:
+async def recorded(session: CallSession, audio: Speech) -> Speech:
     """What is about to be said, told to the recorder with its place in the stream."""
     listen_to_us(session)
     at_ms = session.playback.expected_ms
@@ -83,12 +83,12 @@ async def record(session: CallSession, recorder: Recorder, path: Path) -> None:
             tasks.cancel_scope.cancel()  # the stream is over
     finally:
         with anyio.CancelScope(shield=True):  # also when the server stops
-            listen_to_us(session)
-            await file.write(recorder.finish(now=anyio.current_time()))
-            size = await file.tell() - len(head)
-            await file.seek(0)
-            await file.write(wav_header(PCM_8K, 2, size))
-            await file.aclose()
+            async with file:
+                listen_to_us(session)
+                await file.write(recorder.finish(now=anyio.current_time()))
+                size = await file.tell() - len(head)
+                await file.seek(0)
+                await file.write(wav_header(PCM_8K, 2, size))
 
 
 def make_app(directory: Path) -> VoiceApp:
