@@ -67,13 +67,11 @@ class Conditions(list[Watch[Any]]):
     For the loop's own thread. ``ask`` runs under the driver's lock.
     """
 
-    __slots__ = ("ended", "lock")
+    __slots__ = ("lock",)
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
         super().__init__()
         self.lock = lock
-        self.ended = False
-        """Whether no event comes any more."""
 
     # -- what the driver calls -----------------------------------------------------------------
 
@@ -81,12 +79,6 @@ class Conditions(list[Watch[Any]]):
         """Something may have changed. Under the lock."""
         for watch in self:  # one leaves in its own task, not in here
             watch.look()
-
-    def end(self) -> None:
-        """No event comes any more. Idempotent."""
-        with self.lock:
-            self.ended = True
-            self.look()
 
     # -- what waits ----------------------------------------------------------------------------
 

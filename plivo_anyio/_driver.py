@@ -279,7 +279,8 @@ class Driver:
                 if self._session is not None:
                     self._session.ended = self._ended
                     self.waiters.end()
-                    self.conditions.end()
+                    with self.lock:
+                        self.conditions.look()
                     self.background.end()
                     try:
                         await self.lanes.disconnect()
@@ -366,7 +367,6 @@ class Driver:
             if self._session is not None:
                 self._session.ended = event
                 self.waiters.end()
-                self.conditions.end()
                 self.background.end()
             self._main.unpark()
         else:
@@ -386,9 +386,7 @@ class Driver:
         self._main.unpark()
 
     async def _settle(self) -> None:
-        # No event comes any more: a handler that waits for one would only hold us up.
-        self.waiters.end()
-        self.conditions.end()
+        self.waiters.end()  # no event comes any more: a handler that waits would only hold us up
         await self.lanes.settle()
 
     async def _answer(self, event: RequestReceived) -> None:

@@ -31,9 +31,7 @@ _IN_A_ROW = 10  # messages without waiting, before other tasks get their turn
 def is_over(driver: Driver) -> bool:
     """Whether no audio can be heard any more: the call ended, or its stream did."""
     session = driver.conn.session
-    return (
-        driver.conditions.ended or session.finishing or session.state in (State.ENDING, State.ENDED)
-    )
+    return session.finishing or session.state in (State.ENDING, State.ENDED)
 
 
 class Utterance:

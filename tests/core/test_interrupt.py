@@ -244,6 +244,16 @@ def test_there_is_no_delay_to_tell_while_the_lane_is_full() -> None:
     assert small.audio_delay(len(PACKET), 20, ahead_ms=30_000) is None
 
 
+def test_what_is_told_to_fit_fits_with_the_message_around_it() -> None:
+    size = text_size()
+    assert size - len(PACKET) <= 100
+    for budget, fits in [(2 * size - 1, False), (size + len(PACKET) + 100, True)]:
+        session = a_session(START, limits=Limits(audio_buffer=budget, audio_overflow="error"))
+        session.send_media(PACKET)
+        assert (session.audio_delay(len(PACKET), 20, ahead_ms=200) is not None) == fits
+    session.send_media(PACKET)
+
+
 # --- a transport that takes nothing ---
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Literal
 
 from fastapi import WebSocket as FastAPIWebSocket
@@ -11,11 +11,13 @@ from starlette.routing import Mount
 from starlette.websockets import WebSocket as StarletteWebSocket
 from typing_extensions import assert_type
 
-from plivo_anyio import CallSession, ServerStats, VoiceApp
+from plivo_anyio import CallSession, ServerStats, Spoken, VoiceApp
 from plivo_core import (
     ClientConnection,
     Ended,
     Event,
+    Fate,
+    Interrupted,
     InvalidMessage,
     Request,
     RequestReceived,
@@ -25,6 +27,7 @@ from plivo_core import (
     parse_event,
     serialize_event,
 )
+from plivo_core.audio import PCM_16K
 from plivo_core.commands import Command, RawCommand, Speak
 from plivo_core.events import AgentEvent, Dtmf, StreamDtmf, StreamEvent, StreamMedia, ToolCall
 from plivo_core.session import DigitGatherer, Digits
@@ -56,6 +59,17 @@ async def find(session: CallSession, order_id: str, limit: int = 5) -> dict[str,
     assert_type(await session.gather_digits(4, finish_on="", source=StreamDtmf), Digits)
     session.start_soon(by_class, session, event, name="again")
     return {"order": order_id, "limit": limit}
+
+
+async def speaks(session: CallSession, chunks: AsyncIterator[bytes]) -> None:
+    assert_type(await session.say_audio(chunks, PCM_16K, lead_ms=100), Spoken)
+    assert_type(await session.say_audio([b"", bytearray()]), Spoken)
+    assert_type((await session.play_file("a.wav")).fate, Fate | None)
+    assert_type(await session.send_audio(memoryview(b"")), bool)
+    assert_type(await session.wait_played("a"), Fate)
+    assert_type(await session.hangup_after_playback(timeout=3), Fate | None)
+    assert_type(session.interrupt(), Interrupted)
+    await session.say_audio("text")  # type: ignore[arg-type]
 
 
 assert_type(app.tools, list[dict[str, object]])
