@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,7 @@ class _Inbox:
         """No more audio comes; what arrived can still be read."""
         if not self._over:
             self._over = True
-            if self in self._waiters:
+            with suppress(ValueError):  # left at once in the loop and by the garbage collector
                 self._waiters.remove(self)
             self.wake.unpark()
 

@@ -29,6 +29,7 @@ from plivo_core import (
     WebSocketError,
 )
 from plivo_core.events import AgentEvent, StreamEvent, StreamMedia, StreamStart, ToolCall
+from plivo_core.events._stream import DEFAULT_RATE
 from plivo_core.playback import audio_duration_ms
 from plivo_core.session import ToolCallState
 
@@ -187,13 +188,12 @@ class Lanes:
         chain = self._media_chain
         if not chain.handlers:
             return
-        # A packet that names no format shows the default rate, which is not the stream's.
-        said = None if event.content_type else self._driver.conn.session.media_format
-        content_type, rate = (
-            (event.content_type, event.sample_rate)
-            if said is None
-            else (said.content_type, said.sample_rate)
-        )
+        stream = self._driver.conn.session.media_format
+        content_type, rate = event.content_type, event.sample_rate
+        if stream is not None:
+            content_type = content_type or stream.content_type
+            if rate == DEFAULT_RATE:  # what a packet shows that names none
+                rate = stream.sample_rate
         # The rate and the size are the peer's word: no rate makes a megabyte short or a packet
         # longer than the lane (infinite, say, and sums would never recover), and an empty one
         # counts a millisecond.

@@ -92,8 +92,9 @@ class Limits:
     control_events_bytes: int = MIB
     """*Server.* Text of those events, in bytes; over it the call ends (1008)."""
     media_lane_ms: int = 2000
-    """*Server.* Caller audio waiting for the media handler; over it the oldest is dropped and
-    counted: late audio is worth less than none."""
+    """*Server.* Caller audio waiting for the media handler, and for each loop over
+    ``session.audio()``; over it the oldest is dropped and counted: late audio is worth less than
+    none."""
     playback_ahead_ms: int = 30_000
     """*Server.* How far ``send_audio`` runs ahead of the caller's ear, in milliseconds: Plivo
     queues 40 s, or a minute (its documents differ), and throws away what is over it."""

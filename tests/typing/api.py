@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from starlette.websockets import WebSocket as StarletteWebSocket
 from typing_extensions import assert_type
 
-from plivo_anyio import CallSession, ServerStats, Spoken, VoiceApp
+from plivo_anyio import CallSession, CallStats, ServerStats, Spoken, VoiceApp
 from plivo_core import (
     ClientConnection,
     Ended,
@@ -19,6 +19,7 @@ from plivo_core import (
     Fate,
     Interrupted,
     InvalidMessage,
+    Pending,
     Request,
     RequestReceived,
     ServerConnection,
@@ -27,7 +28,7 @@ from plivo_core import (
     parse_event,
     serialize_event,
 )
-from plivo_core.audio import PCM_16K
+from plivo_core.audio import PCM_16K, AudioFrame
 from plivo_core.commands import Command, RawCommand, Speak
 from plivo_core.events import AgentEvent, Dtmf, StreamDtmf, StreamEvent, StreamMedia, ToolCall
 from plivo_core.session import DigitGatherer, Digits
@@ -56,6 +57,10 @@ async def find(session: CallSession, order_id: str, limit: int = 5) -> dict[str,
     event = await session.wait_for(Dtmf, timeout=1, match=lambda event: event.digit == "1")
     assert_type(event, Dtmf)
     assert_type(await session.wait_for("x.y"), Any)
+    async for frame in session.audio(PCM_16K):
+        assert_type(frame, AudioFrame)
+    assert_type(session.stats, CallStats)
+    assert_type(session.stats.pending, Pending)
     assert_type(await session.gather_digits(4, finish_on="", source=StreamDtmf), Digits)
     session.start_soon(by_class, session, event, name="again")
     return {"order": order_id, "limit": limit}
