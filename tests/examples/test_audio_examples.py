@@ -311,7 +311,7 @@ async def test_a_recording_has_both_sides_where_they_were_heard(tmp_path: Path) 
             Pause(0.5),
             HangUp(),
         ],
-        lost={*range(5, 11), 24, 25, 26, 27, 50},
+        lost={*range(5, 11), 24, 25, 26, 27, 30, 50},
     )
     async with served(load("record_call").make_app(tmp_path).serve) as address:
         log = await hold(call, address)
@@ -319,10 +319,11 @@ async def test_a_recording_has_both_sides_where_they_were_heard(tmp_path: Path) 
 
     start, stop = log.when(StreamStart), log.when(StreamStop)
     assert len(caller) / 8000 == len(agent) / 8000 == pytest.approx(stop - start, abs=40 * MS)
-    # The packets 26 and 27, with which the noise begins, were lost.
+    # Of the noise the packets 26 and 27, with which it begins, were lost, and 30.
     spoke = log.when(StreamMedia) - start + 0.5 + 0.04
     assert first_loud(caller) == pytest.approx(spoke, abs=20 * MS)
     sound = samples(decode_mulaw(noise(200)))[320:]
+    sound[320:480] = [0] * 160
     begins = round(first_loud(caller) * 8000)
     assert caller[begins : begins + len(sound)] == sound
     # The agent: one tone until it was cleared, at once the other one, and no more than was heard.
@@ -368,7 +369,7 @@ async def test_a_recording_is_complete_when_the_call_breaks_off(
     assert first_loud(caller_track) < 0.2
     assert first_loud(caller_track[::-1]) < 0.1
     assert first_loud(agent_track) < 0.2
-    assert first_loud(agent_track[::-1]) < 0.1
+    assert first_loud(agent_track[::-1]) < 0.05
 
 
 # --- background_audio -----------------------------------------------------------------------------
