@@ -3,7 +3,7 @@
 An :class:`AudioFormat` says what bytes mean. :class:`Converter` goes from one to another, in
 packets of any length; :class:`Resampler` and the G.711 functions are its parts. :class:`Framer`
 cuts what a synthesizer gives into whole frames, :class:`CallerAudio` reads the packets of a stream.
-:class:`WavReader` and :func:`wav_bytes` are for recordings.
+:class:`WavReader` and :func:`wav_bytes` are for recordings, :class:`Recorder` for making them.
 
 All is mono and in order unless a name says otherwise. Every ``feed`` takes the packet's format too
 and refuses one that is not what the helper was made for. What cannot be audio raises
@@ -26,6 +26,7 @@ from plivo_core.audio._format import (
 from plivo_core.audio._frames import Framer
 from plivo_core.audio._g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 from plivo_core.audio._pcm import interleave, mix
+from plivo_core.audio._recorder import Recorder
 from plivo_core.audio._resample import Resampler
 from plivo_core.audio._wav import WavReader
 from plivo_core.audio._wav_bytes import Wav, read_wav, wav_bytes, wav_header
@@ -45,6 +46,7 @@ __all__ = [
     "Converter",
     "Encoding",
     "Framer",
+    "Recorder",
     "Resampler",
     "Wav",
     "WavReader",

@@ -424,13 +424,13 @@ async def test_byollm_echo_survives_a_failing_model(caplog: pytest.LogCaptureFix
 
 
 @contextmanager
-def program(name: str, backend: str) -> Iterator[tuple[str, list[str]]]:
+def program(name: str, backend: str, *more: str) -> Iterator[tuple[str, list[str]]]:
     """Run an example with warnings as errors; its URL, and its log, whole after the block."""
     path = os.environ.get("PYTHONPATH")
     child = subprocess.Popen(
         [
             *(sys.executable, "-W", "error", str(ROOT / "examples" / f"{name}.py")),
-            *("--port", "0", "--backend", backend),
+            *("--port", "0", "--backend", backend, *more),
         ],
         stderr=subprocess.PIPE,
         text=True,
