@@ -6,18 +6,19 @@ Nothing is faked between the two: real sockets, real frames, the real core on bo
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
+import click
 
 from plivo_anyio._app import VoiceApp
+from plivo_anyio._cli._options import backend_option, json_option
+from plivo_anyio._cli._output import Output
+from plivo_anyio._cli._run import run_async
+from plivo_anyio._cli._transcript import Transcript
 from plivo_anyio._platform import place_call
 from plivo_anyio._session import CallSession
-from plivo_core import Command, Ended, InvalidMessage, serialize_command, serialize_event
-from plivo_core._redact import redact
+from plivo_core import Ended
 from plivo_core.agent import EndCall
 from plivo_core.commands import Hangup, Speak, ToolResult, Update
 from plivo_core.events import (
@@ -39,14 +40,13 @@ from plivo_core.platform import (
     Interrupt,
     Pause,
     PlatformCall,
-    PlatformEvent,
     Step,
     agent_tool,
     caller_presses,
     caller_says,
 )
 
-__all__ = ["run_demo"]
+__all__ = ["demo", "run_demo"]
 
 ORDERS = {"A-1001": "it left the warehouse this morning"}
 _END_CALL = EndCall("Thanks for calling, goodbye!")
@@ -121,66 +121,6 @@ def script() -> list[Step]:
     ]
 
 
-@dataclass
-class Report:
-    """Prints a line per message and remembers what went by."""
-
-    out: Callable[[str], None]
-    as_json: bool
-    started_at: float
-    events: int = 0
-    commands: int = 0
-    checks: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-
-    def sent(self, event: PlatformEvent) -> None:
-        self.events += 1
-        self._line("->", serialize_event(event))
-
-    def received(self, command: Command | InvalidMessage) -> None:
-        self.commands += 1
-        if isinstance(command, InvalidMessage):
-            self._line("<-", {"type": "not a JSON object"})
-        else:
-            self._line("<-", serialize_command(command))
-
-    def _line(self, direction: str, message: dict[str, object]) -> None:
-        at = anyio.current_time() - self.started_at
-        name = message.pop("type", None) or message.pop("event", None) or "?"
-        details = redact(message)
-        if self.as_json:
-            sides = ("platform", "agent") if direction == "->" else ("agent", "platform")
-            line = {"at": round(at, 4), "from": sides[0], "to": sides[1], "name": name}
-            self.out(json.dumps({**line, "message": details}))
-        else:
-            width = shutil.get_terminal_size((120, 24)).columns
-            text = "" if not details else json.dumps(details, ensure_ascii=False)
-            line_text = f"{at:7.3f}  plivo {direction} agent  {name!s:24} {text}"
-            self.out(line_text if len(line_text) <= width else line_text[: width - 3] + "...")
-
-    def summary(self, backend: str, elapsed: float) -> bool:
-        ok = all(met for _, met in self.checks)
-        if self.as_json:
-            checks = [{"step": label, "observed": met} for label, met in self.checks]
-            figures = {
-                "events": self.events,
-                "commands": self.commands,
-                "seconds": round(elapsed, 3),
-            }
-            self.out(
-                json.dumps({"summary": {"backend": backend, **figures, "ok": ok, "steps": checks}})
-            )
-            return ok
-        self.out("")
-        for label, met in self.checks:
-            self.out(f"  {'ok    ' if met else 'MISSED'}  {label}")
-        observed = sum(met for _, met in self.checks)
-        self.out(
-            f"\n{observed} of {len(self.checks)} steps observed on {backend}: {self.events} events,"
-            f" {self.commands} commands, {elapsed:.2f} s"
-        )
-        return ok
-
-
 def _agent_checks(seen: Seen, ended: Ended | None) -> list[tuple[str, bool]]:
     """What the agent must have observed, in terms of its own handlers."""
     wanted = {
@@ -201,25 +141,75 @@ def _agent_checks(seen: Seen, ended: Ended | None) -> list[tuple[str, bool]]:
     return checks
 
 
-async def run_demo(backend: str, *, as_json: bool, out: Callable[[str], None]) -> bool:
+async def run_demo(backend: str, output: Output) -> bool:
     """Run the demo in this event loop; True when every expected step was observed."""
     seen = Seen()
     call = PlatformCall(script(), seconds_per_character=0.003)
-    report = Report(out, as_json, anyio.current_time())
-    ended: Ended | None = None
+    transcript = Transcript(output)
+    began = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         host, port = await tasks.start(make_app(seen).serve, "127.0.0.1", 0)
-        if not as_json:
-            out(f"agent listens on ws://{host}:{port}, simulated Plivo calls it ({backend})\n")
+        output.text(f"agent listens on ws://{host}:{port}, simulated Plivo calls it ({backend})\n")
         ended = await place_call(
-            call, host, port, target="/demo", on_sent=report.sent, on_received=report.received
+            call,
+            host,
+            port,
+            target="/demo",
+            on_sent=transcript.sent,
+            on_received=transcript.received,
         )
         with anyio.move_on_after(1):
             await seen.gone.wait()
         tasks.cancel_scope.cancel()
-    report.checks += [(step.label, step.met) for step in call.observations]
-    report.checks += [
-        (label, False) for label in call.missed if (label, False) not in report.checks
-    ]
-    report.checks += _agent_checks(seen, ended)
-    return report.summary(backend, anyio.current_time() - report.started_at)
+    checks = [(step.label, step.met) for step in call.observations]
+    checks += [(label, False) for label in call.missed if (label, False) not in checks]
+    checks += _agent_checks(seen, ended)
+    _tell(output, transcript, checks, backend, anyio.current_time() - began)
+    return all(met for _, met in checks)
+
+
+def _tell(
+    output: Output,
+    transcript: Transcript,
+    checks: list[tuple[str, bool]],
+    backend: str,
+    seconds: float,
+) -> None:
+    output.json(
+        {
+            "summary": {
+                "backend": backend,
+                "events": transcript.events,
+                "commands": transcript.commands,
+                "seconds": round(seconds, 3),
+                "ok": all(met for _, met in checks),
+                "steps": [{"step": label, "observed": met} for label, met in checks],
+            }
+        }
+    )
+    output.text()
+    for label, met in checks:
+        output.text(f"  {'ok    ' if met else 'MISSED'}  {label}", colour=None if met else "red")
+    observed = sum(met for _, met in checks)
+    output.text(
+        f"\n{observed} of {len(checks)} steps observed on {backend}: {transcript.events} events,"
+        f" {transcript.commands} commands, {seconds:.2f} s",
+        colour="green" if observed == len(checks) else "red",
+    )
+
+
+@click.command()
+@backend_option
+@json_option
+@click.pass_context
+def demo(context: click.Context, backend: str, as_json: bool) -> None:
+    """Hold one scripted call on loopback and print its transcript; no account needed."""
+    output = Output(as_json)
+    observed = False
+
+    async def run() -> None:
+        nonlocal observed
+        observed = await run_demo(backend, output)
+
+    caught = run_async(backend, run)
+    context.exit(128 + caught if caught is not None else 0 if observed else 1)
