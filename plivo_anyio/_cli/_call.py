@@ -69,6 +69,13 @@ _PROGRESS_EVERY = 0.2  # seconds
     help="Seconds for each thing that is waited for.",
 )
 @click.option(
+    "--pause",
+    type=click.FloatRange(0, 3600),
+    default=0.5,
+    show_default=True,
+    help="Seconds of silence before each word and key.",
+)
+@click.option(
     "--calls", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many."
 )
 @click.option(
@@ -105,6 +112,7 @@ def call(
     mode: CallMode | None,
     answer: str,
     timeout: float,
+    pause: float,
     calls: int,
     rate: float,
     headers: tuple[tuple[str, str], ...],
@@ -137,12 +145,15 @@ def call(
         raise click.UsageError(f"--press {bad!r}: keys are 0-9, *, # and A-D")
     try:
         target = parse_url(url, client_context(ca_file, insecure=insecure))
-        # What HTTP cannot carry shows before the first call.
-        WebSocketClient(host="-", headers=headers, random_bytes=bytes, now=0.0)
     except OSError as error:  # ssl.SSLError is one
         raise click.UsageError(f"--ca-file: {error}") from error
-    except LocalProtocolError as error:
-        raise click.UsageError(f"--header: {error}") from error
+    for header in headers:
+        try:
+            WebSocketClient(host="-", headers=(header,), random_bytes=bytes, now=0.0)
+        except LocalProtocolError:  # its text may quote the value
+            raise click.UsageError(
+                f"--header {header[0]!r}: the upgrade itself has it, or HTTP cannot carry it"
+            ) from None
 
     output = Output(as_json)
     report = Report(output, calls)
@@ -158,6 +169,7 @@ def call(
             audio=sound,
             answer=answer,
             within=timeout,
+            pause=pause,
         )
         simulated = PlatformCall(
             script,

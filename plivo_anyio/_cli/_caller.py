@@ -304,8 +304,10 @@ class Caller:
             if ended is not None and ended.error is None:
                 return "the connection closed without a word"
             return f"nothing within {self._timeout:g} s"
-        why = ended.error.message if ended is not None and ended.error is not None else "the end"
-        return f"{why}: {_excerpt(self._first_bytes)}"
+        why = "and the connection closed"
+        if ended is not None and ended.error is not None:
+            why = ended.error.message
+        return f"{_excerpt(self._first_bytes)}, {why}"
 
     def _heard_between(self, since: float, until: float) -> str:
         names = Counter(name for at, name in self._heard if since <= at <= until)

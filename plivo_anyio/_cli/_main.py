@@ -43,6 +43,12 @@ for _command in (call, verify, listen, demo):
     cli.add_command(_command)
 
 
+def _nobody_reads(error: BaseException) -> bool:
+    """Whether all of it is a closed pipe; where tasks run, errors come in groups."""
+    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return all(map(_nobody_reads, parts)) if parts else isinstance(error, BrokenPipeError)
+
+
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command line; the exit status."""
     given = None if arguments is None else list(arguments)
@@ -57,8 +63,10 @@ def run(arguments: Sequence[str] | None) -> int:
         return click.UsageError.exit_code
     except (click.Abort, KeyboardInterrupt):  # before the event loop ran, or after it
         return _INTERRUPTED
-    except BrokenPipeError:
-        # `plivo-sansio ... | head`: nobody reads on. Python would complain once more at its exit.
+    except Exception as error:
+        if not _nobody_reads(error):
+            raise
+        # `plivo-sansio ... | head`: Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     return status if isinstance(status, int) else 0

@@ -122,11 +122,13 @@ def make_script(
     audio: bytes,
     answer: str,
     within: float,
+    pause: float,
 ) -> list[Step]:
     """First the words, then the keys, then the sound, each with an answer; then the hang-up.
 
     Without any of them something is awaited all the same: a server that is there says so.
-    ``answer`` is the wire name that counts as one, "any" or "none".
+    ``answer`` is the wire name that counts as one, "any" or "none". A ``pause`` (seconds) before
+    each word and key lets the answer to what was before it come first.
     """
     any_command = cast("type[Command]", object)
     what = "a command" if answer == "any" else answer
@@ -139,11 +141,13 @@ def make_script(
 
     script: list[Step] = []
     for number, text in enumerate(says, start=1):
-        script += [*caller_says(text), *expect(f"what the caller said ({number} of {len(says)})")]
+        script += [Pause(pause), *caller_says(text)]
+        script += expect(f"what the caller said ({number} of {len(says)})")
     for digits in presses:
         for number, digit in enumerate(digits, start=1):
             press = [Emit(StreamDtmf(digit=digit))] if mode == "stream" else caller_presses(digit)
-            script += [*press, *expect(f"the key press ({number} of {len(digits)})")]
+            script += [Pause(pause), *press]
+            script += expect(f"the key press ({number} of {len(digits)})")
     if audio:
         script.append(CallerPlays(audio))
         script += expect("the caller's sound")

@@ -8,11 +8,10 @@ import subprocess
 import sys
 import time
 
-import anyio
 import pytest
 
-from plivo_anyio import VoiceApp, _demo
-from plivo_anyio.__main__ import main
+from plivo_anyio import VoiceApp
+from plivo_anyio._cli import _demo, main
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -81,29 +80,6 @@ def _in_a_hurry() -> list[object]:
 
     steps = [replace(s, within=0.01) if isinstance(s, Expect) else s for s in _real_script()]
     return [*steps, HangUp()]
-
-
-def test_a_log_level_nobody_knows_is_a_usage_error(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PLIVO_LOG", "loud")
-    with pytest.raises(SystemExit) as caught:
-        main(["demo"])
-    assert caught.value.code == 2
-    assert "PLIVO_LOG is 'loud'" in capsys.readouterr().err
-
-
-def test_without_trio_the_demo_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_trio(*arguments: object, **options: object) -> None:
-        raise LookupError("No such backend: trio")
-
-    monkeypatch.setattr(anyio, "run", no_trio)
-    with pytest.raises(SystemExit) as caught:
-        main(["demo", "--backend", "trio"])
-    assert caught.value.code == 2
-    assert "pip install" in capsys.readouterr().err
 
 
 def test_the_demo_needs_no_account() -> None:
