@@ -71,13 +71,15 @@ def test_ctrl_c_in_the_middle_of_many_calls_counts_what_was_done(backend: str) -
 
 def test_ctrl_c_while_a_call_is_not_answered_yet(backend: str) -> None:
     came = threading.Event()
-    with a_server(
-        lambda connection: [reads_head(connection), came.set(), connection.recv(1)]
-    ) as url:
-        with running("call", url, "--timeout", 20, "--json", "--backend", backend) as one:
-            assert came.wait(PATIENCE)
-            began = time.monotonic()
-            status, summary = one.summary_after()
+    with (
+        a_server(
+            lambda connection: [reads_head(connection), came.set(), connection.recv(1)]
+        ) as url,
+        running("call", url, "--timeout", 20, "--json", "--backend", backend) as one,
+    ):
+        assert came.wait(PATIENCE)
+        began = time.monotonic()
+        status, summary = one.summary_after()
     assert status == 130
     assert time.monotonic() - began < 5
     assert (summary["placed"], summary["answered"], summary["cut_off"]) == (1, 0, 1)
