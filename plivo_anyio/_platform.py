@@ -10,7 +10,9 @@ from anyio.abc import ByteStream
 
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
+from plivo_core.commands import Hangup
 from plivo_core.platform import PlatformCall, PlatformEvent
+from plivo_core.wire import Headers
 
 __all__ = ["place_call"]
 
@@ -23,16 +25,35 @@ async def place_call(
     port: int,
     *,
     target: str = "/",
+    headers: Headers = (),
+    tls: bool = False,
+    hang_up: anyio.Event | None = None,
     on_sent: Callable[[PlatformEvent], None] = lambda event: None,
     on_received: Callable[[Command | InvalidMessage], None] = lambda command: None,
 ) -> Ended:
     """Play ``call`` against the application at ``ws://host:port{target}``; how it ended.
 
-    ``on_sent`` sees every event, ``on_received`` every command as it passes. Raises OSError when
-    nobody listens there.
+    ``headers`` go with the upgrade, which ``tls`` makes wss. ``on_sent`` sees every event,
+    ``on_received`` every command as it passes. Once ``hang_up`` is set the platform ends the call.
+    Raises OSError when nobody listens there.
     """
-    async with await anyio.connect_tcp(host, port) as stream:
-        return await _Caller(call, stream, f"{host}:{port}", target, on_sent, on_received).run()
+    async with await _connect(host, port, tls=tls) as stream:
+        caller = _Caller(
+            call, stream, f"{host}:{port}", target, on_sent, on_received, headers=headers
+        )
+        if hang_up is None:
+            return await caller.run()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(caller.hang_up_after, hang_up)
+            await caller.run()
+            tasks.cancel_scope.cancel()
+        return caller.outcome
+
+
+async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
+    if tls:
+        return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
+    return await anyio.connect_tcp(host, port)
 
 
 class _Caller:
@@ -44,17 +65,30 @@ class _Caller:
         target: str,
         on_sent: Callable[[PlatformEvent], None],
         on_received: Callable[[Command | InvalidMessage], None],
+        *,
+        headers: Headers = (),
     ) -> None:
         self._call = call
         self._transport = StreamIO(stream)
         self._on_sent = on_sent
         self._on_received = on_received
         self._conn = ClientConnection(
-            host=host, target=target, random_bytes=secrets.token_bytes, now=anyio.current_time()
+            host=host,
+            target=target,
+            headers=headers,
+            random_bytes=secrets.token_bytes,
+            now=anyio.current_time(),
         )
+        self._waiting: anyio.CancelScope | None = None
         self._started = False
         self._close_at: float | None = None
         self._ended: Ended | None = None
+
+    @property
+    def outcome(self) -> Ended:
+        """How it ended, once it has."""
+        assert self._ended is not None
+        return self._ended
 
     async def run(self) -> Ended:
         conn = self._conn
@@ -65,12 +99,22 @@ class _Caller:
                 self._drain(anyio.current_time())
             if self._ended is not None:
                 return self._ended
-            with anyio.CancelScope(deadline=self._due()):
+            with anyio.CancelScope(deadline=self._due()) as self._waiting:
                 data = await self._transport.receive(conn.limits.read_size)
                 if data:
                     conn.receive_data(data, now=anyio.current_time())
                 else:
                     conn.receive_eof(now=anyio.current_time())
+
+    async def hang_up_after(self, event: anyio.Event) -> None:
+        """The platform ends the call: as an agent would, or by closing a plain stream."""
+        await event.wait()
+        now = anyio.current_time()
+        self._call.receive_command(Hangup(), now=now)
+        if not self._call.finished:
+            self._conn.close(now=now)
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def _send(self, data: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ from plivo_core.rest._page import Page
 from plivo_core.rest._request import passed_on, segment, without_blanks, without_none
 from plivo_core.rest._responses import Media, Message, MessageCreated
 
-__all__ = ["MessagesResource"]
+__all__ = ["MessagesResource", "check_text"]
 
 # PROTOCOL.md 14 and 3.6: what no message may exceed, so that the answer is not a bare 400.
 _MAX_GSM7 = 1600
@@ -64,7 +64,7 @@ class MessagesResource:
         ``message_expiry`` is in seconds, ``log`` may also be content_only or number_only. Raises
         ConfigError for an empty ``dst`` and for more text or media than the platform takes.
         """
-        _check_text(text, type)
+        check_text(text, type)
         for argument, media in (("media_urls", media_urls), ("media_ids", media_ids)):
             if isinstance(media, (str, Mapping)):  # its letters would be the entries
                 raise ConfigError(f"{argument} must be a list", hint='["..."]')
@@ -170,7 +170,8 @@ def _destinations(dst: str | Sequence[str]) -> str:
     return dst
 
 
-def _check_text(text: str | None, kind: str) -> None:
+def check_text(text: str | None, kind: str) -> None:
+    """Raise ConfigError for more text than a message of that kind may hold."""
     if text is None:
         return
     if kind == "whatsapp" and len(text) > _MAX_WHATSAPP:

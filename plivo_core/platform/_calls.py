@@ -1,0 +1,340 @@
+"""What becomes of a call: placed, begun, ended, and the callbacks that tell of it.
+
+PROTOCOL.md is silent on when the platform sends them; here ring comes as the call is placed, stream
+status and hangup as the driver reports. Agents get JSON (7.6), all else forms (7.7). States of a
+session (initiated, active, ended) are our words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, cast
+
+from plivo_core.platform._answering import Body, iso
+from plivo_core.platform._effects import CallDropped, CallPlaced
+from plivo_core.platform._resources_agents import agent_mode, hooks_of
+from plivo_core.platform._state import State
+from plivo_core.platform._store import Agent, Call, Connection, Hook, Session
+
+__all__ = [
+    "NORMAL",
+    "answer_call",
+    "attach_agent",
+    "attach_stream",
+    "begin",
+    "drop",
+    "end",
+    "finish",
+    "new_call",
+    "tell",
+]
+
+# A stream with a ws address is all that the simulator does of an answer (DESIGN 9). No quantifier
+# can be satisfied in two ways, so hostile answers cost linear time.
+_STREAM = re.compile(r"<Stream\b([^<>]*)>\s*(wss?://[^\s<>]+)\s*</Stream>")
+NORMAL, _NORMAL_CODE = "Normal Hangup", 4000  # PROTOCOL.md 7.7: 4000 is the normal one
+
+
+def new_call(
+    state: State,
+    account: str,
+    *,
+    from_: str,
+    to: Sequence[str],
+    direction: Literal["inbound", "outbound"],
+    hooks: Mapping[str, Hook],
+) -> Call:
+    """A call that rings, with room for its first session. Raises Refused (403)."""
+    state.calls.require_room()
+    state.sessions.require_room()
+    call = Call(
+        state.ids("call"),
+        account,
+        from_,
+        tuple(to),
+        direction,
+        hooks,
+        state.wall,
+        request_uuid=state.ids("request"),
+    )
+    state.calls.add(call.uuid, call)
+    tell(state, call, "ring", event="Ring", status="ringing")
+    return call
+
+
+def attach_agent(state: State, call: Call, agent: Agent, request: Body) -> Connection:
+    """Let ``agent`` lead the call; the first one that does is the call's own."""
+    mode = agent_mode(agent.config)
+    connection = _connection(state, call, "raw" if mode == "raw" else "agent", agent)
+    session = cast("str", connection.session_id)
+    call.agent_uuid = call.agent_uuid or agent.uuid
+    config = agent.config
+    record: dict[str, object] = {
+        "agent_session_uuid": session,
+        "agent_session_id": session,
+        "agent_uuid": agent.uuid,
+        "agent_name": config["agent_name"],
+        "plivo_auth_id": call.account,
+        "primary_call_uuid": call.uuid,
+        "agent_mode": mode,
+        "participant_mode": config.get("participant_mode") or "dual",
+        "state": "initiated",
+        "created_at": iso(state.wall),
+        "ended_at": None,
+        "duration_seconds": 0,
+        "turn_count": 0,
+        **{f"has_{part}": config.get(part) is not None for part in ("stt", "llm", "tts", "s2s")},
+        "total_cost": "0.00000",
+        "from_number": call.from_,
+        "to_number": call.to[0],
+        "call_legs": [{"call_uuid": call.uuid, "to_number": number} for number in call.to],
+        "record_url": None,
+    }
+    state.sessions.add(session, Session(call.account, record))
+    _place(state, call, connection, str(config["websocket_url"]), agent, request)
+    return connection
+
+
+def attach_stream(
+    state: State, call: Call, url: str, hooks: Mapping[str, Hook], request: Body
+) -> Connection:
+    """Send the call's audio to ``url``, as ``<Stream>`` and the Stream resource do."""
+    connection = _connection(state, call, "stream", None)
+    connection.hooks = hooks
+    status_hook = hooks.get("stream_status")
+    connection.record = {
+        "stream_id": connection.stream_id,
+        "call_uuid": call.uuid,
+        "plivo_auth_id": call.account,
+        "service_url": url,
+        "status": "connecting",
+        "bidirectional": request.get("bidirectional") is True,
+        "audio_track": request.get("audio_track"),
+        "start_time": iso(state.wall),
+        "end_time": None,
+        "bill_duration": 0,
+        "billed_amount": "0.00000",
+        "status_callback_url": None if status_hook is None else status_hook.url,
+        "resource_uri": (
+            f"/v1/Account/{call.account}/Call/{call.uuid}/Stream/{connection.stream_id}/"
+        ),
+    }
+    _place(state, call, connection, url, None, request)
+    return connection
+
+
+def answer_call(state: State, call: Call, status: int | None, body: bytes) -> None:
+    """The answer URL has spoken: connect the ``<Stream>`` it names, or the call is over."""
+    if call.over:
+        return
+    found = None
+    if status is not None and status < 300:
+        found = _STREAM.search(body[:102_400].decode("utf-8", "replace"))  # 100 KB: PROTOCOL.md 7.7
+    if found is None:
+        finish(state, call, cause=NORMAL if body else "Error Reaching Answer URL")
+        return
+    bidirectional = re.search(r"\bbidirectional\s*=\s*[\"']true[\"']", found[1]) is not None
+    url = found[2].replace("&amp;", "&")
+    attach_stream(state, call, url, {}, {"bidirectional": bidirectional})
+
+
+# --- what the driver tells ------------------------------------------------------------------------
+
+
+def begin(state: State, connection_id: str) -> None:
+    found = _find(state, connection_id)
+    if found is None or found[1].began_at is not None:
+        return
+    call, connection = found
+    connection.began_at = state.now
+    if call.began_at is None:
+        call.began_at, call.began_wall = state.now, state.wall
+    if connection.session_id is None:
+        connection.record["status"] = "in-progress"
+    else:  # a session that is not over is not forgotten
+        state.sessions.find(connection.session_id).record["state"] = "active"
+    _tell_stream(state, call, connection, "StartStream")
+
+
+def end(
+    state: State,
+    connection_id: str,
+    *,
+    cause: str,
+    turn_count: int,
+    transcript: Sequence[Body],
+    record_url: str | None,
+) -> None:
+    found = _find(state, connection_id)
+    if found is None:
+        return
+    call, connection = found
+    connection.over = True
+    del state.connections[connection_id]
+    lasted = 0 if connection.began_at is None else round(state.now - connection.began_at)
+    session = state.sessions.get(connection.session_id or "")
+    if session is not None:
+        session.record.update(
+            state="ended",
+            ended_at=iso(state.wall),
+            duration_seconds=lasted,
+            turn_count=turn_count,
+            record_url=record_url,
+        )
+        # No member for it is documented; without one the simulator could not be asked for it.
+        if transcript and len(json.dumps(transcript)) <= state.limits.max_transcript:
+            session.record["transcript"] = list(transcript)
+    if connection.record:
+        stopped = {"status": "stopped", "end_time": iso(state.wall), "bill_duration": lasted}
+        connection.record.update(stopped)
+    if connection.began_at is not None:
+        _tell_stream(state, call, connection, "StopStream", duration=lasted)
+    if record_url is not None:
+        more = {"RecordUrl": record_url, "RecordingID": state.ids("recording")}
+        hooks = {**call.hooks, **connection.hooks}
+        tell(state, call, "recording", event="Record", status="completed", more=more, hooks=hooks)
+    if call.primary == connection_id:
+        finish(state, call, cause=cause)
+
+
+def drop(state: State, call: Call, connection: Connection) -> None:
+    """The connection is to end; the driver tells when it has."""
+    if connection.over or connection.dropped:
+        return
+    connection.dropped = True
+    state.effects.append(CallDropped(connection_id=connection.id, call_uuid=call.uuid))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _find(state: State, connection_id: str) -> tuple[Call, Connection] | None:
+    call = state.connections.get(connection_id)
+    return None if call is None else (call, call.connections[connection_id])
+
+
+def _connection(
+    state: State, call: Call, mode: Literal["agent", "raw", "stream"], agent: Agent | None
+) -> Connection:
+    connection = Connection(
+        id=state.ids("connection"),
+        stream_id=state.ids("stream"),
+        mode=mode,
+        session_id=None if agent is None else state.ids("session"),
+        hooks={} if agent is None else hooks_of(agent.config),
+    )
+    call.connections[connection.id] = connection
+    call.primary = call.primary or connection.id
+    state.connections[connection.id] = call
+    return connection
+
+
+def _place(
+    state: State,
+    call: Call,
+    connection: Connection,
+    url: str,
+    agent: Agent | None,
+    request: Body,
+) -> None:
+    state.effects.append(
+        CallPlaced(
+            connection_id=connection.id,
+            call_uuid=call.uuid,
+            session_id=connection.session_id,
+            stream_id=connection.stream_id,
+            mode=connection.mode,
+            url=url,
+            headers=state.signatures("GET", url, call.account, None),
+            direction=call.direction,
+            from_=call.from_,
+            to=call.to,
+            agent_uuid=None if agent is None else agent.uuid,
+            agent=None if agent is None else agent.config,
+            request=request,
+            callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
+        )
+    )
+
+
+def finish(state: State, call: Call, *, cause: str) -> None:
+    """The call is over, and so is all that hangs on it."""
+    call.over = True
+    for connection in call.connections.values():
+        drop(state, call, connection)
+    lasted = 0 if call.began_at is None else round(state.now - call.began_at)
+    more: dict[str, str] = {
+        "HangupCause": cause,
+        "HangupCauseName": cause,
+        "Duration": str(lasted),
+        "BillDuration": str(lasted),
+        "TotalCost": "0.00000",
+        "StartTime": iso(call.started_wall),
+        "EndTime": iso(state.wall),
+    }
+    if cause == NORMAL:
+        more["HangupCauseCode"] = str(_NORMAL_CODE)
+    if call.began_wall is not None:
+        more["AnswerTime"] = iso(call.began_wall)
+    status = "failed" if call.began_at is None else "completed"
+    tell(state, call, "hangup", event="Hangup", status=status, more=more)
+
+
+def tell(
+    state: State,
+    call: Call,
+    kind: str,
+    *,
+    event: str,
+    status: str,
+    more: Mapping[str, str] | None = None,
+    hooks: Mapping[str, Hook] | None = None,
+    done: Callable[[int | None, bytes], None] | None = None,
+) -> None:
+    """The callback of that kind, if somebody wants it: PROTOCOL.md 7.6 or 7.7."""
+    hook = (call.hooks if hooks is None else hooks).get(kind)
+    if hook is None:
+        return
+    more = more or {}
+    params: dict[str, object] = {
+        "CallUUID": call.uuid,
+        "From": call.from_,
+        "To": call.to[0],
+        "Direction": call.direction,
+        "CallStatus": status,
+        "Event": event,
+        "RequestUUID": call.request_uuid,
+        **more,
+    }
+    if hook.as_json:
+        params = {"call_uuid": call.uuid}
+        if kind == "ring":
+            params |= {"direction": call.direction, "from": call.from_, "to": call.to[0]}
+        elif kind == "recording":
+            params["recording_url"] = more["RecordUrl"]
+        else:
+            params |= {"duration": int(more["Duration"]), "hangup_cause": more["HangupCause"]}
+    state.call_back(kind, hook, call.account, params, done)
+
+
+def _tell_stream(
+    state: State, call: Call, connection: Connection, event: str, *, duration: int | None = None
+) -> None:
+    """7.7's names, form-encoded even for agents: 7.6 leaves their spelling unverified."""
+    hook = connection.hooks.get("stream_status")
+    if hook is None or connection.mode == "agent":
+        return
+    params: dict[str, object] = {
+        "Event": event,
+        "CallUUID": call.uuid,
+        "StreamID": connection.stream_id,
+        "Timestamp": iso(state.wall),
+        "From": call.from_,
+        "To": call.to[0],
+        "Direction": call.direction,
+    }
+    if duration is not None:
+        params["Duration"] = str(duration)
+    state.call_back("stream_status", hook, call.account, params)
