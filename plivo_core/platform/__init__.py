@@ -1,16 +1,24 @@
-"""Plivo's side of the protocol, pure: enough of it to script one call without an account."""
+"""Plivo's side of the protocol, pure: one call, scripted step by step or as a scenario in TOML."""
 
-from plivo_core.platform._call import Observation, PlatformCall, PlatformEvent
+from plivo_core.platform._call import PlatformCall
+from plivo_core.platform._observer import Observation
+from plivo_core.platform._outbox import PlatformEvent
 from plivo_core.platform._queue import Gap, PlaybackQueue
+from plivo_core.platform._settings import AgentSettings, CallMode
 from plivo_core.platform._steps import (
     AgentSpeaks,
     CallerPlays,
+    CallerSays,
+    Closes,
     Emit,
     Expect,
+    Fault,
     HangUp,
     Interrupt,
+    Never,
     Pause,
     Step,
+    Until,
     agent_tool,
     caller_presses,
     caller_says,
@@ -18,19 +26,26 @@ from plivo_core.platform._steps import (
 )
 
 __all__ = [
+    "AgentSettings",
     "AgentSpeaks",
+    "CallMode",
     "CallerPlays",
+    "CallerSays",
+    "Closes",
     "Emit",
     "Expect",
+    "Fault",
     "Gap",
     "HangUp",
     "Interrupt",
+    "Never",
     "Observation",
     "Pause",
     "PlatformCall",
     "PlatformEvent",
     "PlaybackQueue",
     "Step",
+    "Until",
     "agent_tool",
     "caller_presses",
     "caller_says",
