@@ -3,7 +3,7 @@
 from plivo_anyio._app import VoiceApp
 from plivo_anyio._asgi import AsgiApp
 from plivo_anyio._middleware import WebhookMiddleware
-from plivo_anyio._platform import place_call
+from plivo_anyio._platform import place_call, run_scenario
 from plivo_anyio._session import CallSession
 from plivo_anyio._stats import ServerStats
 
@@ -14,4 +14,5 @@ __all__ = [
     "VoiceApp",
     "WebhookMiddleware",
     "place_call",
+    "run_scenario",
 ]

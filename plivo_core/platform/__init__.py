@@ -4,6 +4,8 @@ from plivo_core.platform._call import PlatformCall
 from plivo_core.platform._observer import Observation
 from plivo_core.platform._outbox import PlatformEvent
 from plivo_core.platform._queue import Gap, PlaybackQueue
+from plivo_core.platform._run import ScenarioResult, ScenarioRun, SocketAction
+from plivo_core.platform._scenario import RestFault, Scenario
 from plivo_core.platform._settings import AgentSettings, CallMode
 from plivo_core.platform._steps import (
     AgentSpeaks,
@@ -44,6 +46,11 @@ __all__ = [
     "PlatformCall",
     "PlatformEvent",
     "PlaybackQueue",
+    "RestFault",
+    "Scenario",
+    "ScenarioResult",
+    "ScenarioRun",
+    "SocketAction",
     "Step",
     "Until",
     "agent_tool",

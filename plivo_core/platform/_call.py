@@ -60,7 +60,6 @@ from plivo_core.platform._steps import (
     Emit,
     Expect,
     Fault,
-    HangUp,
     Interrupt,
     Never,
     Pause,

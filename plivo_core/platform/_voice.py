@@ -118,9 +118,7 @@ class Voice:
         turn, self._turn = self._turn, None
         self._speech = speech = _Speech(text, now, ends_at, turn)
         self.transcript.append({"role": "assistant", "content": text})
-        self._outbox.say(
-            AgentSpeechCreated(source=source, user_initiated=source == "say"), now=now
-        )
+        self._outbox.say(AgentSpeechCreated(source=source, user_initiated=source == "say"), now=now)
         self._outbox.say(AgentSpeechStarted(), now=now)
         position = round(ends_at - now, 3)
         self._outbox.later(
