@@ -41,7 +41,7 @@ async def check_order(session: CallSession, call: ev.ToolCall) -> dict[str, obje
 @app.tool("slow_report")
 async def slow_report(session: CallSession, call: ev.ToolCall) -> str:
     session.extend_wait()
-    await anyio.sleep(0.4)
+    await anyio.sleep(0.6)
     return "all is well"
 
 
