@@ -186,10 +186,9 @@ def call(
             caller.watch(transcript.sent, transcript.received, transcript.end)
         return caller
 
-    began = 0.0
+    seconds = 0.0
 
     async def place_all() -> None:
-        nonlocal began
         began = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             if calls > 1:
@@ -204,12 +203,12 @@ def call(
 
     async def timed() -> None:
         nonlocal seconds
+        began = anyio.current_time()
         try:
             await place_all()
         finally:
             seconds = anyio.current_time() - began
 
-    seconds = 0.0
     caught = run_async(backend, timed)
     report.summary(seconds, interrupted=caught is not None)
     context.exit(128 + caught if caught is not None else 0 if report.ok else 1)

@@ -28,7 +28,7 @@ def json_option(function: F) -> F:
     )
 
 
-class KeyValue(click.ParamType):
+class KeyValue(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no arguments for it
     """``NAME=VALUE`` (or ``NAME: VALUE``, as headers are written) as a pair."""
 
     name = "name=value"

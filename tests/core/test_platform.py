@@ -153,7 +153,9 @@ def test_each_mode_ends_as_documented_when_the_caller_hangs_up(
     events = at(call, 1)
     assert kinds(events) == last
     if mode != "stream":
-        assert events[-1] == AgentSessionEnded(reason="bored")
+        assert events[-1] == AgentSessionEnded(
+            reason="bored", duration_seconds=1, turn_count=0, transcript=[]
+        )
     assert call.finished
     assert call.deadline() is None
     assert hears(call, Speak("x"), now=2) == []
@@ -164,7 +166,7 @@ def test_each_mode_ends_as_documented_when_the_caller_hangs_up(
 def test_the_application_hangs_up_an_agent(mode: Mode) -> None:
     call = a_call(mode=mode)
     events = hears(call, Hangup())
-    assert events[-1] == AgentSessionEnded(reason="agent_hangup")
+    assert events[-1] == AgentSessionEnded(reason="agent_hangup", turn_count=0, transcript=[])
     assert call.finished
 
 
