@@ -14,7 +14,7 @@ from plivo_anyio._cli._output import Output, Progress
 from plivo_anyio._cli._questions import CallMode, Ears, make_script
 from plivo_anyio._cli._report import Report
 from plivo_anyio._cli._run import run_async
-from plivo_anyio._cli._sound import FORMATS, tone, wav_file
+from plivo_anyio._cli._sound import FORMATS, read_scenario, tone, wav_file
 from plivo_anyio._cli._target import client_context, parse_url
 from plivo_anyio._cli._transcript import Transcript
 from plivo_core import LocalProtocolError
@@ -28,6 +28,12 @@ _PROGRESS_EVERY = 0.2  # seconds
 
 @click.command()
 @click.argument("url")
+@click.option(
+    "--scenario",
+    "scenario_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play this scenario (TOML) in place of what the other options say.",
+)
 @click.option("--say", "says", multiple=True, metavar="TEXT", help="The caller says this; repeat.")
 @click.option(
     "--press", "presses", multiple=True, metavar="DIGITS", help="The caller presses keys; repeat."
@@ -104,6 +110,7 @@ _PROGRESS_EVERY = 0.2  # seconds
 def call(
     context: click.Context,
     url: str,
+    scenario_file: Path | None,
     says: tuple[str, ...],
     presses: tuple[str, ...],
     wav: Path | None,
@@ -129,6 +136,11 @@ def call(
     """
     if wav is not None and tone_seconds is not None:
         raise click.UsageError("--wav and --tone are both the caller's sound: give one")
+    scenario = None
+    if scenario_file is not None:
+        if says or presses or wav is not None or tone_seconds is not None or mode is not None:
+            raise click.UsageError("--scenario says all that the caller does: give it alone")
+        scenario = read_scenario(scenario_file)
     format = FORMATS[format_name]
     sound = b""
     if wav is not None:
@@ -157,30 +169,28 @@ def call(
 
     output = Output(as_json)
     report = Report(output, calls)
-    content_type, sample_rate = format.content_type or "", format.sample_rate
 
     def make(number: int) -> Caller:
         ears = Ears(answer)
-        script = make_script(
-            ears,
-            mode=mode,
-            says=says,
-            presses=presses,
-            audio=sound,
-            answer=answer,
-            within=timeout,
-            pause=pause,
-        )
-        simulated = PlatformCall(
-            script,
+        play = scenario or PlatformCall(
+            make_script(
+                ears,
+                mode=mode,
+                says=says,
+                presses=presses,
+                audio=sound,
+                answer=answer,
+                within=timeout,
+                pause=pause,
+            ),
             mode=mode,
             call_uuid=str(uuid.uuid4()),
             agent_session_id=str(uuid.uuid4()),
             stream_id=str(uuid.uuid4()),
-            content_type=content_type,
-            sample_rate=sample_rate,
+            content_type=format.content_type or "",
+            sample_rate=format.sample_rate,
         )
-        caller = Caller(number, simulated, target, ears, headers=headers, timeout=timeout)
+        caller = Caller(number, play, target, ears, headers=headers, timeout=timeout)
         if calls == 1:
             transcript = Transcript(output)
             caller.watch(transcript.sent, transcript.received, transcript.end)

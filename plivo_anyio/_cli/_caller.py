@@ -18,6 +18,7 @@ from anyio.abc import ByteStream
 
 from plivo_anyio._cli._questions import ECHO_LABEL, Ears, name_of
 from plivo_anyio._cli._target import Target
+from plivo_anyio._platform import drive_scenario
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import (
     ClientConnection,
@@ -30,7 +31,7 @@ from plivo_core import (
     Upgraded,
 )
 from plivo_core.events import StreamMedia
-from plivo_core.platform import PlatformCall, PlatformEvent
+from plivo_core.platform import PlatformCall, PlatformEvent, Scenario, ScenarioRun
 
 __all__ = ["Caller", "Miss", "Outcome"]
 
@@ -83,7 +84,7 @@ class Caller:
     def __init__(
         self,
         number: int,
-        call: PlatformCall,
+        play: PlatformCall | Scenario,
         target: Target,
         ears: Ears,
         *,
@@ -92,7 +93,7 @@ class Caller:
     ) -> None:
         self.outcome = Outcome(number)
         self.ears = ears
-        self._call = call
+        self._play = play
         self._target = target
         self._headers = headers
         self._timeout = timeout
@@ -125,8 +126,10 @@ class Caller:
                 return
             outcome.connect = anyio.current_time() - began
             try:
-                await self._hold(stream)
-                self._judge()
+                if isinstance(self._play, Scenario):
+                    await self._run_scenario(self._play, stream)
+                else:
+                    await self._hold(self._play, stream)
                 outcome.finished = True
             finally:
                 await anyio.aclose_forcefully(stream)
@@ -159,7 +162,8 @@ class Caller:
             self._miss("connect", expected, _reason(error))
         return None
 
-    async def _hold(self, stream: ByteStream) -> None:
+    async def _hold(self, call: PlatformCall, stream: ByteStream) -> None:
+        self._call = call
         now = anyio.current_time()
         timings = Timings(handshake=self._timeout, write=self._timeout, close=self._timeout)
         self._conn = conn = ClientConnection(
@@ -179,13 +183,13 @@ class Caller:
                     await self._send(transport, data)
                     self._drain(anyio.current_time())
                 if self._ended is not None:
+                    self._judge()
                     return
                 with anyio.CancelScope(deadline=self._due()):
                     data = await transport.receive(conn.limits.read_size)
                     now = anyio.current_time()
                     if data:
-                        if self._upgraded_at is None and len(self._first_bytes) < _EXCERPT:
-                            self._first_bytes += data[:_EXCERPT]
+                        self._note_first(data)
                         conn.receive_data(data, now=now)
                     else:
                         conn.receive_eof(now=now)
@@ -194,6 +198,30 @@ class Caller:
                 with anyio.move_on_after(_FAREWELL, shield=True):
                     conn.close(1001, now=anyio.current_time())
                     await self._send(transport, conn.data_to_send())
+
+    async def _run_scenario(self, scenario: Scenario, stream: ByteStream) -> None:
+        self._asked_at = now = anyio.current_time()
+        run = ScenarioRun(
+            scenario,
+            random_bytes=secrets.token_bytes,
+            now=now,
+            host=self._target.authority,
+            target=self._target.target,
+            headers=self._headers,
+            on_sent=self._sent,
+            on_received=self._received,
+        )
+        self._call = run.call
+        self._patience = anyio.CancelScope(deadline=now + self._timeout)  # until the first event
+        with self._patience:
+            await drive_scenario(run, _Tapped(stream, self._note_first))
+        self._ended = run.result.ended
+        self.ears.answered += run.result.latencies.values()
+        self._judge()
+
+    def _note_first(self, data: bytes) -> None:
+        if self._upgraded_at is None and len(self._first_bytes) < _EXCERPT:
+            self._first_bytes += data[:_EXCERPT]
 
     async def _send(self, transport: StreamIO, data: bytes) -> None:
         try:
@@ -215,26 +243,20 @@ class Caller:
         conn.handle_timeout(now=now)
         while (item := conn.next_event()) is not None:
             if isinstance(item, Upgraded):
-                self._upgraded_at = now
-                outcome.upgrade = now - self._asked_at
+                self._note_upgrade(now)
                 call.start(now=now)
             elif isinstance(item, Rejected):
                 self._rejected = item
             elif isinstance(item, Ended):
                 self._ended = item
             else:
-                self._command(item, now)
+                self._received(item)
+                call.receive_command(item, now=now)
         if self._ended is not None or self._upgraded_at is None:
             return
         call.handle_timeout(now=now)
         while (event := call.next_event()) is not None:
-            outcome.events += 1
-            if isinstance(event, StreamMedia):
-                due = self._upgraded_at + int(event.timestamp or 0) / 1000
-                outcome.lag.append(max(0.0, now - due))
-            self.ears.said(event, now=now)
-            if self._on_sent is not None:
-                self._on_sent(event)
+            self._sent(event)
             try:
                 conn.send(event, now=now)
             except SendQueueFull:
@@ -248,8 +270,25 @@ class Caller:
                 conn.close(now=now)
                 self._close_at = float("inf")
 
-    def _command(self, item: Command | InvalidMessage, now: float) -> None:
-        outcome = self.outcome
+    def _note_upgrade(self, now: float) -> None:
+        self._upgraded_at = now
+        self.outcome.upgrade = now - self._asked_at
+
+    def _sent(self, event: PlatformEvent) -> None:
+        outcome, now = self.outcome, anyio.current_time()
+        if self._upgraded_at is None:  # a scenario's first event leaves right after the upgrade
+            self._note_upgrade(now)
+            self._patience.deadline = float("inf")
+        outcome.events += 1
+        if isinstance(event, StreamMedia):
+            due = (self._upgraded_at or now) + int(event.timestamp or 0) / 1000
+            outcome.lag.append(max(0.0, now - due))
+        self.ears.said(event, now=now)
+        if self._on_sent is not None:
+            self._on_sent(event)
+
+    def _received(self, item: Command | InvalidMessage) -> None:
+        outcome, now = self.outcome, anyio.current_time()
         outcome.commands += 1
         if outcome.first_command is None and self._upgraded_at is not None:
             outcome.first_command = now - self._upgraded_at
@@ -257,7 +296,6 @@ class Caller:
         self.ears.heard(item, now=now)
         if self._on_received is not None:
             self._on_received(item)
-        self._call.receive_command(item, now=now)
 
     # -- the verdict ---------------------------------------------------------------------------
 
@@ -275,7 +313,10 @@ class Caller:
             if seen.met:
                 self.outcome.met.append(seen.label)
             else:
-                self._miss(seen.label, seen.label, self._heard_between(since, seen.at))
+                came = self._heard_between(since, seen.at)
+                if ended is not None and call.finished and isinstance(self._play, Scenario):
+                    came += f"; at the end {_end(ended)}"
+                self._miss(seen.label, seen.label, came)
             since = seen.at
         if not call.finished and ended is not None:
             waited_for = next((label for label in call.missed if label not in reached), None)
@@ -314,6 +355,28 @@ class Caller:
         if not names:
             return f"nothing for {until - since:.1f} s"
         return ", ".join(f"{name} x{n}" if n > 1 else name for name, n in names.items())
+
+
+class _Tapped(ByteStream):
+    """A stream that shows what is read from it."""
+
+    def __init__(self, stream: ByteStream, note: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._note = note
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        data = await self._stream.receive(max_bytes)
+        self._note(data)
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _end(ended: Ended) -> str:

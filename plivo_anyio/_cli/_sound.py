@@ -1,16 +1,18 @@
-"""The caller's sound for a call: of a WAV file, or a tone where there is no file."""
+"""The caller's sound for a call: WAV files, or a tone where there is no file."""
 
 from __future__ import annotations
 
 import math
 import random
 from array import array
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from plivo_core import ConfigError
 from plivo_core.audio import MULAW_8K, PCM_8K, PCM_16K, AudioError, AudioFormat, Converter, read_wav
+from plivo_core.platform import Scenario
 
-__all__ = ["FORMATS", "tone", "wav_file"]
+__all__ = ["FORMATS", "read_scenario", "tone", "wav_file"]
 
 FORMATS = {"mulaw-8000": MULAW_8K, "l16-8000": PCM_8K, "l16-16000": PCM_16K}
 
@@ -30,6 +32,44 @@ def wav_file(path: Path, format: AudioFormat) -> bytes:
     if not audio:
         raise ConfigError(f"{path} holds no sound")
     return audio
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario in a file; it may play the WAV files beside it, by their names.
+
+    Raises ScenarioError, which names file and line, ConfigError for a bad WAV, and OSError.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text in UTF-8") from error
+    assumed = MULAW_8K
+    scenario = Scenario.parse(text, filename=str(path), sounds=_Sounds(path.parent, assumed))
+    format = AudioFormat.of(scenario.content_type, scenario.sample_rate)
+    if format != assumed:
+        sounds = _Sounds(path.parent, format)
+        scenario = Scenario.parse(text, filename=str(path), sounds=sounds)
+    return scenario
+
+
+class _Sounds(Mapping[str, bytes]):
+    """The WAV files of a folder by their names, each read when it is asked for."""
+
+    def __init__(self, folder: Path, format: AudioFormat) -> None:
+        self._paths = {path.name: path for path in sorted(folder.glob("*.wav"))}
+        self._format = format
+
+    def __getitem__(self, name: str) -> bytes:
+        return wav_file(self._paths[name], self._format)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
 def tone(seconds: float, format: AudioFormat) -> bytes:
