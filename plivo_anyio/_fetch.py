@@ -97,6 +97,4 @@ async def _read(io: ByteIO, conn: h11.Connection) -> Fetched:
             break  # the end of the message
         if len(body) >= _MAX_BODY:
             break
-    if not status:
-        raise h11.RemoteProtocolError("the connection was closed")
     return Fetched(status, bytes(body[:_MAX_BODY]))

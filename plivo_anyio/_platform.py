@@ -64,9 +64,10 @@ async def place_call(
 
 
 async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
-    if tls:
-        return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
-    return await anyio.connect_tcp(host, port)
+    with anyio.fail_after(DEFAULT_TIMINGS.handshake):  # TimeoutError is an OSError
+        if tls:
+            return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
+        return await anyio.connect_tcp(host, port)
 
 
 async def run_scenario(

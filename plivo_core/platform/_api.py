@@ -133,7 +133,9 @@ class PlatformApi:
         transcript: Sequence[Mapping[str, object]] = (),
         record_url: str | None = None,
     ) -> None:
-        """The connection is over, or never came up; with an agent's own the call ends. Idempotent.
+        """The connection is over; with the call's own the call ends. Idempotent once it has.
+
+        One that never came up is placed again, twice.
 
         ``transcript`` are entries as in ``session.ended``; ``record_url`` asks for the recording
         callback. ``cause`` is HangupCause, open text; None is a normal end.

@@ -1,15 +1,16 @@
-"""What becomes of a call: placed, begun, ended, and the callbacks that tell of it.
+"""What becomes of a call: placed, begun, ended.
 
-PROTOCOL.md is silent on when the platform sends them; here ring comes as the call is placed, stream
-status and hangup as the driver reports. Agents get JSON (7.6), all else forms (7.7). States of a
-session (initiated, active, ended) are our words.
+PROTOCOL.md is silent on when the platform calls back; here ring comes as the call is placed, stream
+status and hangup as the driver reports. States of a session (initiated, active, ended) and of a
+stream (connecting, in-progress, stopped) are our words.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, cast
 
 from plivo_core.platform._answering import Body, iso
@@ -17,6 +18,7 @@ from plivo_core.platform._effects import CallDropped, CallPlaced
 from plivo_core.platform._resources_agents import agent_mode, hooks_of
 from plivo_core.platform._state import State
 from plivo_core.platform._store import Agent, Call, Connection, Hook, Session
+from plivo_core.platform._tellings import tell, tell_stream
 
 __all__ = [
     "NORMAL",
@@ -28,12 +30,12 @@ __all__ = [
     "end",
     "finish",
     "new_call",
-    "tell",
 ]
 
 # A stream with a ws address is all that the simulator does of an answer (DESIGN 9). No quantifier
 # can be satisfied in two ways, so hostile answers cost linear time.
 _STREAM = re.compile(r"<Stream\b([^<>]*)>\s*(wss?://[^\s<>]+)\s*</Stream>")
+_ATTEMPTS = 3  # PROTOCOL.md 8.1
 NORMAL, _NORMAL_CODE = "Normal Hangup", 4000  # PROTOCOL.md 7.7: 4000 is the normal one
 
 
@@ -155,7 +157,7 @@ def begin(state: State, connection_id: str) -> None:
         connection.record["status"] = "in-progress"
     else:  # a session that is not over is not forgotten
         state.sessions.find(connection.session_id).record["state"] = "active"
-    _tell_stream(state, call, connection, "StartStream")
+    tell_stream(state, call, connection, "StartStream")
 
 
 def end(
@@ -171,6 +173,8 @@ def end(
     if found is None:
         return
     call, connection = found
+    if _place_again(state, call, connection):
+        return
     connection.over = True
     del state.connections[connection_id]
     lasted = 0 if connection.began_at is None else round(state.now - connection.began_at)
@@ -190,7 +194,7 @@ def end(
         stopped = {"status": "stopped", "end_time": iso(state.wall), "bill_duration": lasted}
         connection.record.update(stopped)
     if connection.began_at is not None:
-        _tell_stream(state, call, connection, "StopStream", duration=lasted)
+        tell_stream(state, call, connection, "StopStream", duration=lasted)
     if record_url is not None:
         more = {"RecordUrl": record_url, "RecordingID": state.ids("recording")}
         hooks = {**call.hooks, **connection.hooks}
@@ -239,24 +243,36 @@ def _place(
     agent: Agent | None,
     request: Body,
 ) -> None:
-    state.effects.append(
-        CallPlaced(
-            connection_id=connection.id,
-            call_uuid=call.uuid,
-            session_id=connection.session_id,
-            stream_id=connection.stream_id,
-            mode=connection.mode,
-            url=url,
-            headers=state.signatures("GET", url, call.account, None),
-            direction=call.direction,
-            from_=call.from_,
-            to=call.to,
-            agent_uuid=None if agent is None else agent.uuid,
-            agent=None if agent is None else agent.config,
-            request=request,
-            callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
-        )
+    connection.placed = CallPlaced(
+        connection_id=connection.id,
+        call_uuid=call.uuid,
+        session_id=connection.session_id,
+        stream_id=connection.stream_id,
+        mode=connection.mode,
+        url=url,
+        headers=state.signatures("GET", url, call.account, None),
+        direction=call.direction,
+        from_=call.from_,
+        to=call.to,
+        agent_uuid=None if agent is None else agent.uuid,
+        agent=None if agent is None else agent.config,
+        request=request,
+        callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
     )
+    state.effects.append(connection.placed)
+
+
+def _place_again(state: State, call: Call, connection: Connection) -> bool:
+    """Whether a connection that never came up is tried once more."""
+    placed = connection.placed
+    if placed is None or connection.began_at is not None or connection.dropped:
+        return False
+    if placed.attempt >= _ATTEMPTS:
+        return False
+    headers = state.signatures("GET", placed.url, call.account, None)
+    connection.placed = replace(placed, headers=headers, attempt=placed.attempt + 1)
+    state.effects.append(connection.placed)
+    return True
 
 
 def finish(state: State, call: Call, *, cause: str) -> None:
@@ -280,61 +296,3 @@ def finish(state: State, call: Call, *, cause: str) -> None:
         more["AnswerTime"] = iso(call.began_wall)
     status = "failed" if call.began_at is None else "completed"
     tell(state, call, "hangup", event="Hangup", status=status, more=more)
-
-
-def tell(
-    state: State,
-    call: Call,
-    kind: str,
-    *,
-    event: str,
-    status: str,
-    more: Mapping[str, str] | None = None,
-    hooks: Mapping[str, Hook] | None = None,
-    done: Callable[[int | None, bytes], None] | None = None,
-) -> None:
-    """The callback of that kind, if somebody wants it: PROTOCOL.md 7.6 or 7.7."""
-    hook = (call.hooks if hooks is None else hooks).get(kind)
-    if hook is None:
-        return
-    more = more or {}
-    params: dict[str, object] = {
-        "CallUUID": call.uuid,
-        "From": call.from_,
-        "To": call.to[0],
-        "Direction": call.direction,
-        "CallStatus": status,
-        "Event": event,
-        "RequestUUID": call.request_uuid,
-        **more,
-    }
-    if hook.as_json:
-        params = {"call_uuid": call.uuid}
-        if kind == "ring":
-            params |= {"direction": call.direction, "from": call.from_, "to": call.to[0]}
-        elif kind == "recording":
-            params["recording_url"] = more["RecordUrl"]
-        else:
-            params |= {"duration": int(more["Duration"]), "hangup_cause": more["HangupCause"]}
-    state.call_back(kind, hook, call.account, params, done)
-
-
-def _tell_stream(
-    state: State, call: Call, connection: Connection, event: str, *, duration: int | None = None
-) -> None:
-    """7.7's names, form-encoded even for agents: 7.6 leaves their spelling unverified."""
-    hook = connection.hooks.get("stream_status")
-    if hook is None or connection.mode == "agent":
-        return
-    params: dict[str, object] = {
-        "Event": event,
-        "CallUUID": call.uuid,
-        "StreamID": connection.stream_id,
-        "Timestamp": iso(state.wall),
-        "From": call.from_,
-        "To": call.to[0],
-        "Direction": call.direction,
-    }
-    if duration is not None:
-        params["Duration"] = str(duration)
-    state.call_back("stream_status", hook, call.account, params)

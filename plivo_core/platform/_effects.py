@@ -39,6 +39,8 @@ class CallPlaced:
     agent: Mapping[str, object] | None = field(default=None, repr=False)
     request: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     callbacks: Sequence[str] = ()
+    attempt: int = 1
+    """Up to 3: what cannot be reached is tried twice more (PROTOCOL.md 8.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

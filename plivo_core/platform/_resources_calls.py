@@ -35,12 +35,12 @@ from plivo_core.platform._calls import (
     drop,
     finish,
     new_call,
-    tell,
 )
 from plivo_core.platform._effects import TargetsDialed
 from plivo_core.platform._resources_agents import hooks_of
 from plivo_core.platform._state import State
 from plivo_core.platform._store import Call, Connection, Hook
+from plivo_core.platform._tellings import tell
 
 __all__ = [
     "connect_call",

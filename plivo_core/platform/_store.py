@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from plivo_core.platform._answering import Refused
-from plivo_core.platform._effects import ConnectionKind
+from plivo_core.platform._effects import CallPlaced, ConnectionKind
 from plivo_core.webhooks import FetchOptions
 
 __all__ = [
@@ -104,6 +104,8 @@ class Connection:
     hooks: Mapping[str, Hook]
     record: dict[str, object] = field(default_factory=dict[str, object])
     """Of a stream that a client may ask for."""
+    placed: CallPlaced | None = None
+    """The last that was asked of the driver."""
     began_at: float | None = None
     dropped: bool = False
     over: bool = False

@@ -151,4 +151,10 @@ class Account:
         self.api.call_began(placed.connection_id, now=self.now)
 
     def ended(self, placed: CallPlaced, **told: Any) -> None:
+        """One that came up."""
+        self.began(placed)
+        self.unreached(placed, **told)
+
+    def unreached(self, placed: CallPlaced, **told: Any) -> None:
+        """One that did not."""
         self.api.call_ended(placed.connection_id, now=self.now, **told)

@@ -224,6 +224,31 @@ def test_the_first_agents_end_is_the_calls_and_drops_the_rest(account: Account) 
     assert account.post(f"AgentCall/{call}/dial", {"targets": [{"number": "+1"}]}).status == 404
 
 
+def test_an_application_out_of_reach_is_tried_twice_more(account: Account) -> None:
+    account.a_call(account.an_agent(callbacks={"hangup": HOOKS["hangup"]}))
+    seen = [account.placed()]
+    for _ in range(2):
+        account.unreached(seen[-1], cause="Network Error")
+        seen.append(account.placed())
+    assert [placed.attempt for placed in seen] == [1, 2, 3]
+    assert len({placed.headers for placed in seen}) == 3  # a nonce is good for one request
+    account.unreached(seen[-1], cause="Network Error")
+    (hangup,) = account.callbacks()
+    assert json.loads(hangup.body)["hangup_cause"] == "Network Error"
+    (session,) = account.get("AgentSession").body["objects"]
+    assert (session["state"], session["duration_seconds"]) == ("ended", 0)
+
+
+def test_what_is_dropped_before_it_came_up_is_not_tried_again(account: Account) -> None:
+    call = account.a_call()
+    placed = account.placed()
+    account.delete(f"Call/{call}/")
+    account.effects()
+    account.unreached(placed)
+    assert account.effects() == []
+    assert account.get("AgentSession").body["objects"][0]["state"] == "ended"
+
+
 def test_dialing_tells_the_driver_whom_to_call(account: Account) -> None:
     call = account.a_call()
     account.effects()
@@ -278,8 +303,9 @@ def test_a_call_that_finds_no_room_is_not_taken() -> None:
 
 
 def test_a_stream_lives_beside_its_call(account: Account) -> None:
-    call = account.a_call()
+    call = account.a_call(account.an_agent(callbacks={"hangup": HOOKS["hangup"]}))
     agents = account.placed()
+    account.began(agents)
     path = f"Call/{call}/Stream/"
     body = {
         "service_url": "wss://s.example.com/in?x=1",
@@ -312,6 +338,7 @@ def test_a_stream_lives_beside_its_call(account: Account) -> None:
     (due,) = account.callbacks()
     assert dict(parse_qsl(due.body.decode()))["Duration"] == "4"
     account.ended(agents)  # the call outlived its stream
+    assert [due.kind for due in account.callbacks()] == ["hangup"]
 
 
 def test_all_streams_stop_at_once_and_the_call_goes_on(account: Account) -> None:

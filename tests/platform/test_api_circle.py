@@ -83,6 +83,7 @@ async def an_application() -> AsyncIterator[Application]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         app = VoiceApp(path="/call", webhooks=WebhookVerifier(TOKENS[AUTH_ID], public_url=url))
+        app.require_upgrade_signature()
         application = Application(url, app)
 
         @app.on(AgentSessionStarted)
@@ -222,7 +223,8 @@ async def test_a_messages_fate_is_told_in_time() -> None:
         )
         await until(lambda: len(application.told) == 3)
         message = await client.messages.get(sent.message_uuid[0])
-    assert [told.status for told in application.told] == ["queued", "sent", "delivered"]
+    # Each on a connection of its own: a busy machine may hand them over in another order.
+    assert {told.status for told in application.told} == {"queued", "sent", "delivered"}
     assert message.message_state == "delivered"
 
 
@@ -296,7 +298,13 @@ async def test_an_answer_is_read(answer: list[bytes], expected: tuple[int, bytes
 
 @pytest.mark.parametrize(
     ("answer", "wait"),
-    [([b"gibberish\r\n\r\n"], 0.0), ([], 0.0), ([], 5.0), ([b"HTTP/1.1 200 OK\r\n"], 0.0)],
+    [
+        ([b"gibberish\r\n\r\n"], 0.0),
+        ([b"HTTP/1.1 101 S\r\n\r\n"], 0.0),
+        ([], 0.0),
+        ([], 5.0),
+        ([b"HTTP/1.1 200 OK\r\n"], 0.0),
+    ],
 )
 async def test_what_is_no_answer_is_told_apart_from_no_connection(
     answer: list[bytes], wait: float

@@ -286,6 +286,11 @@ def test_what_is_not_there_is_a_404(account: Account, method: str, path: str) ->
     assert "not found" in answer.error
 
 
+@pytest.mark.parametrize("target", ["/", "/v1/Account", "/v2/Account/x/Agent", "/v1/Number/"])
+def test_an_address_of_no_service_is_a_404(account: Account, target: str) -> None:
+    assert account.raw("GET", target).status == 404
+
+
 def test_an_agent_that_does_not_exist_leads_no_call(account: Account) -> None:
     assert account.post("AgentCall", {**CALL, "agent_id": "none"}).error == "agent not found"
     call = account.a_call()

@@ -81,6 +81,7 @@ def test_a_list_comes_in_pages_that_name_their_neighbours(account: Account) -> N
         seen += names(page, "agent_name")
         path = page.body["meta"]["next"]
     assert seen == ["3", "4", "5", "6"]
+    assert account.get("Agent", limit=3, offset=4).body["meta"]["next"] is None
     middle = account.get("Agent", limit=3, offset=4).body["meta"]
     assert "offset=1" in middle["previous"]
     assert account.get("Agent", offset=99).body["objects"] == []
