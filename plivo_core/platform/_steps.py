@@ -202,8 +202,18 @@ class HangUp:
 
 
 Step: TypeAlias = (
-    "Emit | Pause | AgentSpeaks | CallerSays | CallerPlays | Interrupt | Expect | Never | Until"
-    " | Closes | Fault | HangUp"
+    Emit
+    | Pause
+    | AgentSpeaks
+    | CallerSays
+    | CallerPlays
+    | Interrupt
+    | Expect
+    | Never
+    | Until
+    | Closes
+    | Fault
+    | HangUp
 )
 
 
