@@ -239,7 +239,7 @@ class Caller:
     # -- what passes ---------------------------------------------------------------------------
 
     def _drain(self, now: float) -> None:
-        conn, call, outcome = self._conn, self._call, self.outcome
+        conn, call = self._conn, self._call
         conn.handle_timeout(now=now)
         while (item := conn.next_event()) is not None:
             if isinstance(item, Upgraded):

@@ -12,6 +12,7 @@ import click
 from plivo_anyio._cli._call import call
 from plivo_anyio._cli._demo import demo
 from plivo_anyio._cli._listen import listen
+from plivo_anyio._cli._simulate import simulate
 from plivo_anyio._cli._verify import verify
 from plivo_anyio._logging import configure_from_environment
 from plivo_core import ConfigError
@@ -39,7 +40,7 @@ def cli(context: click.Context) -> None:
         raise click.UsageError(str(error)) from error
 
 
-for _command in (call, verify, listen, demo):
+for _command in (call, simulate, verify, listen, demo):
     cli.add_command(_command)
 
 

@@ -27,6 +27,13 @@ def run_async(backend: str, function: Callable[[], Awaitable[None]]) -> int | No
     return anyio.run(_until_signal, function, backend=backend)
 
 
+def _only(error: Exception) -> Exception:
+    """The one error that a task group wrapped, or the group."""
+    while len(parts := getattr(error, "exceptions", ())) == 1 and isinstance(parts[0], Exception):
+        error = parts[0]
+    return error
+
+
 async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:
     caught: int | None = None
     failed: Exception | None = None
@@ -43,7 +50,7 @@ async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:
             try:
                 await function()
             except Exception as error:  # noqa: BLE001 - raised below, outside the group
-                failed = error
+                failed = _only(error)
             tasks.cancel_scope.cancel()
     if failed is not None:
         raise failed
