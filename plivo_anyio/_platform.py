@@ -206,6 +206,7 @@ class _Caller:
                 call.start(now=now)
             elif isinstance(item, Ended):
                 self._ended = item
+                call.receive_close(item.code, now=now)
             elif not isinstance(item, Rejected):  # its Ended says it all
                 self._on_received(item)
                 call.receive_command(item, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from plivo_anyio._cli._output import Output
 from plivo_anyio._cli._transcript import Transcript
@@ -53,13 +54,17 @@ class ToldAccount(PlatformApi):
     def handle(self, request: Request, *, now: float, wall_now: float) -> Response:
         response = super().handle(request, now=now, wall_now=wall_now)
         self.requests += 1
-        path = mask_path(request.path)
-        self._line("rest", f"{request.method} {path}", status=response.status)
+        path = mask_path(request.path).removeprefix("/v1/Account/").partition("/")
+        self._line("rest", f"{request.method} /{path[2] or path[0]}", status=response.status)
         return response
 
     def call_began(self, connection_id: str, *, now: float) -> None:
         self._line("call", "answered")
         super().call_began(connection_id, now=now)
+
+    def call_ended(self, connection_id: str, *, now: float, **facts: Any) -> None:
+        self._line("call", "ended", cause=facts.get("cause") or "Normal Hangup")
+        super().call_ended(connection_id, now=now, **facts)
 
     def callback_answered(self, id: str, status: int, body: bytes = b"", *, now: float) -> None:
         self._callback(id, status=status)
@@ -81,7 +86,7 @@ class ToldAccount(PlatformApi):
     def _line(self, kind: str, what: str, **facts: object) -> None:
         self._output.json({kind: {"what": what, **facts}})
         more = " ".join(f"{name}={value}" for name, value in facts.items())
-        self._output.text(f"{kind:9} {what}  {more}".rstrip())
+        self._output.message(f"{kind:9} {what}  {more}".rstrip())
 
 
 class ShownCall(PlatformCall):

@@ -7,6 +7,7 @@ Colours are click's: they are gone where nobody looks at a terminal.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ class Output:
         """A line for people."""
         if not self.as_json:
             click.secho(line, fg=colour, bold=bold or None)
+
+    def message(self, line: str) -> None:
+        """A line for people that may be cut where the terminal ends."""
+        width = shutil.get_terminal_size((120, 24)).columns
+        self.text(line if len(line) <= width else line[: width - 3] + "...")
 
     def json(self, value: dict[str, object]) -> None:
         """A line for programs."""

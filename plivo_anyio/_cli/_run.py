@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import click
@@ -29,9 +29,8 @@ def run_async(backend: str, function: Callable[[], Awaitable[None]]) -> int | No
 
 def _only(error: Exception) -> Exception:
     """The one error that a task group wrapped, or the group."""
-    while len(parts := getattr(error, "exceptions", ())) == 1 and isinstance(parts[0], Exception):
-        error = parts[0]
-    return error
+    parts: Sequence[Exception] = getattr(error, "exceptions", ())
+    return _only(parts[0]) if len(parts) == 1 else error
 
 
 async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:

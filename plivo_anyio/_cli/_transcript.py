@@ -7,7 +7,6 @@ programs get all of them.
 from __future__ import annotations
 
 import json
-import shutil
 
 import anyio
 
@@ -75,7 +74,5 @@ class Transcript:
         self._output.json(
             {"at": round(at, 4), "from": sides[0], "to": sides[1], "name": name, "message": details}
         )
-        width = shutil.get_terminal_size((120, 24)).columns
         text = "" if not details else json.dumps(details, ensure_ascii=False)
-        line = f"{at:7.3f}  plivo {direction} agent  {name!s:24} {text}"
-        self._output.text(line if len(line) <= width else line[: width - 3] + "...")
+        self._output.message(f"{at:7.3f}  plivo {direction} agent  {name!s:24} {text}")
