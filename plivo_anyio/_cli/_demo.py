@@ -173,6 +173,7 @@ async def run_demo(backend: str, output: Output) -> bool:
     account = ToldAccount(auth_id, token, output)
     seen, transcript = Seen(), Transcript(output)
     calls: list[PlatformCall] = []
+    checks: list[tuple[str, bool]] = []
     with socket.create_server(("127.0.0.1", 0)) as sock:
         address = f"127.0.0.1:{sock.getsockname()[1]}"
         public_url = f"http://{address}"
@@ -192,7 +193,7 @@ async def run_demo(backend: str, output: Output) -> bool:
                 httpx_client() as http_client,
                 AsyncClient(auth_id, token, base_url=api_url, http_client=http_client) as client,
             ):
-                checks = await _circle(client, seen, f"ws://{address}/demo", public_url)
+                checks += await _circle(client, seen, f"ws://{address}/demo", public_url)
             tasks.cancel_scope.cancel()
     transcript.end()
     for call in calls:

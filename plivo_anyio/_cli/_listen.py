@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import anyio
 import click
@@ -26,11 +27,9 @@ from plivo_core import Limits, Request, Response, Timings
 from plivo_core.errors import mask_path
 from plivo_core.webhooks import (
     Callback,
-    CallbackParameters,
     Settled,
     Verified,
     WebhookEndpoint,
-    parse_callback,
 )
 from plivo_core.webhooks._callback import CALLBACKS
 
@@ -89,9 +88,8 @@ class Catcher(RoutesAnswer):
         line: dict[str, object] = {"number": number, "method": request.method, "path": path}
         head = f"{request.method} {path}"
         if isinstance(step, Verified):
-            fields = best_parse(step.fields).masked()
-            more = fields.pop("extra", {})
-            shown = {**fields, **(more if isinstance(more, dict) else {})}
+            shown = best_parse(step).masked()
+            shown.update(cast("dict[str, object]", shown.pop("extra", {})))
             self._output.json(
                 {"callback": {**line, "verified": True, "scheme": step.scheme, "fields": shown}}
             )
@@ -124,10 +122,9 @@ class Catcher(RoutesAnswer):
             say(f"        {text}")
 
 
-def best_parse(fields: CallbackParameters) -> Callback:
+def best_parse(hook: Verified) -> Callback:
     """The callback, as of the class that knows most of its parameters: for its masks."""
-    pairs = fields if isinstance(fields, dict) else tuple(fields)
-    parsed = [parse_callback(pairs, kind) for kind in CALLBACKS]  # type: ignore[arg-type]
+    parsed = [kind.parse(hook.fields) for kind in CALLBACKS.values()]
     return min(parsed, key=lambda callback: len(callback.extra))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -36,8 +36,8 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no a
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, tuple):  # converted already
+            return cast("tuple[str, str]", value)
         text = str(value)
         cut = min((at for at in (text.find("="), text.find(":")) if at > 0), default=-1)
         if cut < 0:
