@@ -14,7 +14,7 @@ try:
 except ImportError:  # Python 3.10, where the tools that we install need tomli as well
     import tomli as tomllib
 
-MARKER = r"(; python_version >= '3\.\d+')?"  # the floor holds whatever Python it is for
+MARKER = r"(; python_version (>=|<) '3\.\d+')?"  # the floor holds whatever Python it is for
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(\[[\w,-]+\])?>=(?P<floor>[\w.]+)" + MARKER)
 
 

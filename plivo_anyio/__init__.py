@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from plivo_anyio._app import VoiceApp
 from plivo_anyio._asgi import AsgiApp
 from plivo_anyio._middleware import WebhookMiddleware
-from plivo_anyio._platform import place_call
+from plivo_anyio._platform import place_call, run_scenario
 from plivo_anyio._playback import Spoken
 from plivo_anyio._session import CallSession
 from plivo_anyio._stats import CallerAudioStats, CallStats, LaneStats, PlaybackStats, ServerStats
@@ -26,6 +26,7 @@ __all__ = [
     "WebhookMiddleware",
     "place_call",
     "random_ids",
+    "run_scenario",
     "serve_platform",
 ]
 

@@ -1,4 +1,7 @@
-"""Drives Plivo's side of one call over TCP: a :class:`PlatformCall` on a ``ClientConnection``."""
+"""Drives Plivo's side of one call over TCP: a :class:`PlatformCall` on a ``ClientConnection``.
+
+A :class:`ScenarioRun` is both in one, and what its sockets do wrong besides.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,21 @@ from anyio.abc import ByteStream
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
 from plivo_core.commands import Hangup
-from plivo_core.limits import DEFAULT_TIMINGS
-from plivo_core.platform import PlatformCall, PlatformEvent
+from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
+from plivo_core.platform import (
+    PlatformCall,
+    PlatformEvent,
+    Scenario,
+    ScenarioResult,
+    ScenarioRun,
+    SocketAction,
+)
 from plivo_core.wire import Headers
 
-__all__ = ["place_call"]
+__all__ = ["drive_scenario", "place_call", "run_scenario"]
 
+_READ = DEFAULT_LIMITS.read_size
+_WRITE = DEFAULT_TIMINGS.write
 _CLOSE_GRACE = 1.0  # seconds for the application to close after the call is over, then we do
 
 
@@ -56,6 +68,65 @@ async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
         if tls:
             return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
         return await anyio.connect_tcp(host, port)
+
+
+async def run_scenario(
+    scenario: Scenario,
+    host: str,
+    port: int,
+    *,
+    target: str = "/",
+    on_sent: Callable[[PlatformEvent], None] = lambda event: None,
+    on_received: Callable[[Command | InvalidMessage], None] = lambda command: None,
+) -> ScenarioResult:
+    """Play ``scenario``, in real time, against the application at ``ws://host:port{target}``.
+
+    ``on_sent`` and ``on_received`` are those of :func:`place_call`. Raises OSError when nobody
+    listens there; everything else that can go wrong is in the result.
+    """
+    async with await anyio.connect_tcp(host, port) as stream:
+        run = ScenarioRun(
+            scenario,
+            random_bytes=secrets.token_bytes,
+            now=anyio.current_time(),
+            host=f"{host}:{port}",
+            target=target,
+            on_sent=on_sent,
+            on_received=on_received,
+        )
+        return await drive_scenario(run, stream)
+
+
+async def drive_scenario(run: ScenarioRun, stream: ByteStream) -> ScenarioResult:
+    """Drive ``run`` over a stream that is connected; it is left open, unless the script drops it.
+
+    The clock is the event loop's, be it real or one of a test.
+    """
+    transport = StreamIO(stream)
+    while True:
+        while data := run.data_to_send():
+            try:
+                with anyio.fail_after(_WRITE):
+                    await transport.send(data)
+            except (TransportLost, TimeoutError):
+                run.send_failed(now=anyio.current_time())
+        if (action := run.next_action()) is not None:
+            if action is SocketAction.DROP:
+                await transport.aclose()
+            else:
+                await transport.send_eof()
+            continue
+        if run.finished:
+            return run.result
+        due = run.deadline()
+        with anyio.CancelScope(deadline=float("inf") if due is None else due):
+            if not run.reading:
+                await anyio.sleep_forever()
+            elif data := await transport.receive(_READ):
+                run.receive_data(data, now=anyio.current_time())
+            else:
+                run.receive_eof(now=anyio.current_time())
+        run.handle_timeout(now=anyio.current_time())
 
 
 class _Caller:
@@ -135,6 +206,7 @@ class _Caller:
                 call.start(now=now)
             elif isinstance(item, Ended):
                 self._ended = item
+                call.receive_close(item.code, now=now)
             elif not isinstance(item, Rejected):  # its Ended says it all
                 self._on_received(item)
                 call.receive_command(item, now=now)

@@ -35,6 +35,7 @@ __all__ = [
     "RepeatedParameterError",
     "ReplayedNonce",
     "RequestTimeoutError",
+    "ScenarioError",
     "SendQueueFull",
     "ServerError",
     "SessionClosedError",
@@ -105,6 +106,34 @@ class ConfigError(PlivoError, ValueError):
 
 class AudioError(PlivoError, ValueError):
     """Audio that cannot be what it is said to be: odd bytes, another format, a damaged WAV."""
+
+
+class ScenarioError(ConfigError):
+    """A scenario cannot be played as it is written; see docs/scenarios.md.
+
+    ``filename`` and ``line`` (from 1) say where, ``found`` what stands there, ``expected`` what
+    may, ``nearest`` the valid word that ``found`` resembles (empty: none does).
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        filename: str,
+        line: int,
+        found: str,
+        expected: str,
+        nearest: str = "",
+    ) -> None:
+        super().__init__(
+            f"{filename}, line {line}: {problem}: found {found}, expected {expected}",
+            hint=f"did you mean {nearest!r}?" if nearest else "",
+        )
+        self.filename = filename
+        self.line = line
+        self.found = found
+        self.expected = expected
+        self.nearest = nearest
 
 
 class WebSocketError(PlivoError):

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for those who fuzz the protocol, or their own agent.
+"""Strategies for those who fuzz the protocol, or their own agent, and a player of scenarios.
 
 The only part of ``plivo_core`` that imports hypothesis (extra ``testing``); it loads on first use.
 """
@@ -6,6 +6,7 @@ The only part of ``plivo_core`` that imports hypothesis (extra ``testing``); it 
 from plivo_core.testing._calls import CallMode, conversations, scripts
 from plivo_core.testing._commands import commands
 from plivo_core.testing._events import agent_events, events, hostile_messages, stream_events
+from plivo_core.testing._play import play_scenario
 from plivo_core.testing._wire import chunkings, client_frames, hostile_frames, hostile_heads
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "hostile_frames",
     "hostile_heads",
     "hostile_messages",
+    "play_scenario",
     "scripts",
     "stream_events",
 ]

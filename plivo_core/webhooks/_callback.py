@@ -138,20 +138,27 @@ class Callback:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
-        """Fields that differ from their default; personal data, secrets and addresses masked."""
+    def masked(self) -> dict[str, object]:
+        """Fields that differ from their default; personal data, secrets and addresses masked.
+
+        What has no field is under ``extra``. Marks such as ``<masked>`` stand for what is hidden.
+        """
         empty = self.__class__()
-        shown = [
-            f"{f.name}={self._shown(f.name, value)!r}"
+        shown = {
+            f.name: self._shown(f.name, value)
             for f in fields(self)
             if f.name != "extra" and (value := getattr(self, f.name)) != getattr(empty, f.name)
-        ]
+        }
         if self.extra:
-            extra = {
+            shown["extra"] = {
                 name: self._shown(self._names.get(name, name), value)
                 for name, value in self.extra.items()
             }
-            shown.append(f"extra={extra!r}")
+        return shown
+
+    def __repr__(self) -> str:
+        """What :meth:`masked` holds."""
+        shown = [f"{name}={value!r}" for name, value in self.masked().items()]
         return f"{self.__class__.__name__}({', '.join(shown)})"
 
     def _shown(self, name: str, value: object) -> object:

@@ -11,10 +11,12 @@ from urllib.parse import urlencode
 
 from plivo_core import Request, Response
 from plivo_core.platform import (
+    ApiFault as Fault,
+)
+from plivo_core.platform import (
     CallbackDue,
     CallPlaced,
     Effect,
-    Fault,
     PlatformApi,
     PlatformLimits,
     counting_ids,

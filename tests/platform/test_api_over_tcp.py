@@ -18,7 +18,8 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from plivo_core import NotFoundError, RateLimitError, ServerError, ValidationError, rest
-from plivo_core.platform import Fault, PlatformApi, counting_ids
+from plivo_core.platform import ApiFault as Fault
+from plivo_core.platform import PlatformApi, counting_ids
 from plivo_core.rest import Page, RetryPolicy
 from tests.platform._account import AUTH_ID, TOKENS, Account, basic
 from tests.platform._served import BACKENDS, served

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_core import ConfigError, Request, platform
-from plivo_core.platform import Fault, PlatformApi, PlatformLimits, counting_ids
+from plivo_core.platform import ApiFault as Fault
+from plivo_core.platform import PlatformApi, PlatformLimits, counting_ids
 from tests.platform._account import AUTH_ID, SUB_ID, TOKENS, Account, basic
 
 AGENT = {"agent_name": "A", "websocket_url": "wss://h"}

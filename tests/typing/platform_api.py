@@ -8,11 +8,11 @@ from typing_extensions import assert_type
 from plivo_anyio import random_ids, serve_platform
 from plivo_core import Request, Response
 from plivo_core.platform import (
+    ApiFault,
     CallbackDue,
     CallDropped,
     CallPlaced,
     Effect,
-    Fault,
     Ids,
     PlatformApi,
     PlatformCall,
@@ -30,7 +30,7 @@ api = PlatformApi(
     subaccounts={"SALOCAL": "other"},
     limits=PlatformLimits(max_agents=3),
     timings=PlatformTimings(sent_after=1.0),
-    faults=[Fault(status=429, operation="messages.create", times=None, retry_after="1")],
+    faults=[ApiFault(status=429, operation="messages.create", times=None, retry_after="1")],
 )
 request = Request(method="GET", target="/v1/Account/MALOCAL/Agent")
 assert_type(api.handle(request, now=1.0, wall_now=2.0), Response)

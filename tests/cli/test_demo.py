@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
 
-import anyio
 import pytest
 
-from plivo_anyio import VoiceApp, _demo
-from plivo_anyio.__main__ import main
+from plivo_anyio import VoiceApp
+from plivo_anyio._cli import _demo, main
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_demo_observes_every_step_in_under_two_seconds(backend: str) -> None:
+def test_the_demo_shows_the_whole_circle_in_under_five_seconds(backend: str) -> None:
     command = [sys.executable, "-W", "error", "-m", "plivo_anyio", "demo", "--backend", backend]
     elapsed: list[float] = []
-    while len(elapsed) < 3 and min(elapsed, default=2.0) >= 2.0:  # the machine may be busy
+    while len(elapsed) < 3 and min(elapsed, default=5.0) >= 5.0:  # the machine may be busy
         started = time.perf_counter()
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         elapsed.append(time.perf_counter() - started)
         assert run.returncode == 0, run.stdout + run.stderr
         assert run.stderr == ""
-        assert "17 of 17 steps observed" in run.stdout
-    assert min(elapsed) < 2.0
+        assert "23 of 23 steps observed" in run.stdout
+    assert min(elapsed) < 5.0
 
 
 def test_json_output_is_one_object_per_line_with_times_and_directions(
@@ -35,7 +35,8 @@ def test_json_output_is_one_object_per_line_with_times_and_directions(
     assert main(["demo", "--json"]) == 0
     *messages, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert last["summary"]["ok"] is True
-    assert [m["name"] for m in messages if m["from"] == "agent"] == [
+    passed = [line for line in messages if "from" in line]
+    assert [m["name"] for m in passed if m["from"] == "agent"] == [
         "agent_session.update",
         "tool.result",
         "agent_session.speak",
@@ -43,11 +44,15 @@ def test_json_output_is_one_object_per_line_with_times_and_directions(
         "tool.result",
         "agent_session.hangup",
     ]
-    assert [m["at"] for m in messages] == sorted(m["at"] for m in messages)
-    assert {(m["from"], m["to"]) for m in messages} == {
+    assert [m["at"] for m in passed] == sorted(m["at"] for m in passed)
+    assert {(m["from"], m["to"]) for m in passed} == {
         ("agent", "platform"),
         ("platform", "agent"),
     }
+    assert [line["rest"]["status"] for line in messages if "rest" in line] == [
+        201, 200, 201, 201, 201, 200,
+    ]  # fmt: skip
+    assert [line["callback"] for line in messages if "callback" in line][-1]["status"] == 200
 
 
 def test_the_transcript_masks_digits_and_fits_the_terminal(
@@ -56,19 +61,35 @@ def test_the_transcript_masks_digits_and_fits_the_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["demo"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert all(len(line) <= 80 for line in lines)
+    passed = [line for line in lines if line.startswith((" ", "rest", "call"))]
+    assert len(passed) > 40
+    assert all(len(line) <= 80 for line in passed)
     assert '"digit": "1"' not in "\n".join(lines)
 
 
 def test_an_agent_that_does_nothing_fails_the_demo(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_demo, "make_app", lambda seen: VoiceApp())
+    monkeypatch.setattr(_demo, "make_app", lambda seen, verifier: VoiceApp())
+    monkeypatch.setattr(_demo, "_PATIENCE", 0.5)
     monkeypatch.setattr(_demo, "script", _in_a_hurry)
     assert main(["demo"]) == 1
     out = capsys.readouterr().out
     assert "MISSED  the hang-up" in out
     assert "MISSED  on_disconnect ran once" in out
+    assert "MISSED  a signed callback told of the hang-up" in out
+    assert "ok      REST: a number was bought" in out
+
+
+def test_without_httpx_the_demo_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "httpx" else find_spec(name)
+    )
+    assert main(["demo"]) == 2
+    assert "pip install 'plivo-sansio[httpx]'" in capsys.readouterr().err
 
 
 _real_script = _demo.script
@@ -81,29 +102,6 @@ def _in_a_hurry() -> list[object]:
 
     steps = [replace(s, within=0.01) if isinstance(s, Expect) else s for s in _real_script()]
     return [*steps, HangUp()]
-
-
-def test_a_log_level_nobody_knows_is_a_usage_error(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PLIVO_LOG", "loud")
-    with pytest.raises(SystemExit) as caught:
-        main(["demo"])
-    assert caught.value.code == 2
-    assert "PLIVO_LOG is 'loud'" in capsys.readouterr().err
-
-
-def test_without_trio_the_demo_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_trio(*arguments: object, **options: object) -> None:
-        raise LookupError("No such backend: trio")
-
-    monkeypatch.setattr(anyio, "run", no_trio)
-    with pytest.raises(SystemExit) as caught:
-        main(["demo", "--backend", "trio"])
-    assert caught.value.code == 2
-    assert "pip install" in capsys.readouterr().err
 
 
 def test_the_demo_needs_no_account() -> None:

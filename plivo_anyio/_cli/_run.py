@@ -1,0 +1,56 @@
+"""Runs a command's coroutine on the backend of choice, until it is done or a signal comes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import click
+
+__all__ = ["run_async"]
+
+
+def run_async(backend: str, function: Callable[[], Awaitable[None]]) -> int | None:
+    """Run ``function``; the signal (SIGINT or SIGTERM) that cut it short, None if none did.
+
+    A signal cancels it, so what it has to say at the end it must say in ``finally``, or leave to
+    its caller. Raises what it raises, and click.UsageError where trio is wanted and not there.
+    """
+    if backend == "trio":
+        try:
+            import trio  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        except ImportError:
+            raise click.UsageError(
+                "trio is not installed: pip install 'plivo-sansio[trio]'"
+            ) from None
+    return anyio.run(_until_signal, function, backend=backend)
+
+
+def _only(error: Exception) -> Exception:
+    """The one error that a task group wrapped, or the group."""
+    parts: Sequence[Exception] = getattr(error, "exceptions", ())
+    return _only(parts[0]) if len(parts) == 1 else error
+
+
+async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:
+    caught: int | None = None
+    failed: Exception | None = None
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                nonlocal caught
+                async for number in signals:
+                    caught = caught or number
+                    tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            try:
+                await function()
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group
+                failed = _only(error)
+            tasks.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+    return caught
