@@ -204,12 +204,11 @@ class PlatformCall:
         self._advance(now)
 
     def receive_close(self, code: int = 1006, *, now: float) -> None:
-        """The WebSocket is gone, whoever closed it: nothing more is said. Idempotent."""
-        if self._closed is None:
-            self._tick(now)
-            self._closed = code
-            self._finish(now)
-            self._advance(now)
+        """The WebSocket is gone, whoever closed it: nothing more is said."""
+        self._tick(now)
+        self._closed = code
+        self._finish(now)
+        self._advance(now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due; harmless if early."""
