@@ -537,6 +537,8 @@ def test_a_fault_is_handed_out_in_its_place_and_is_no_event() -> None:
         ({"destination": ["+1", "+2"]}, Transfer(["+1", "+2"]), True),
         ({"destination": ["+1"]}, Transfer(["+1", "+2"]), False),
         ({"events": {"vad_events": True}}, Update({"events": {"vad_events": True}}), True),
+        ({"fields": {"tools": []}}, Update({"tools": [], "llm": {}}), True),
+        ({"message": {"a": 1}}, RawCommand({"a": 1}), True),
         ({"events": {}}, Update({"tools": []}), False),
         ({"a": 1}, RawCommand({"a": 1}), True),
         ({"nothing": 1}, Speak("x"), False),
