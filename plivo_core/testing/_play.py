@@ -37,7 +37,7 @@ def play_scenario(
         if run.next_action() is not None:  # dropped or half-closed: to a server both are an end
             conn.receive_eof(now=now)
             _answer(conn, react, now)
-            eof = moved = True
+            eof = True
         if run.reading and not run.finished:
             while data := conn.data_to_send():
                 run.receive_data(data, now=now)

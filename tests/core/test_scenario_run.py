@@ -196,11 +196,13 @@ def test_a_server_that_never_answers_is_given_up() -> None:
 
 
 def test_a_server_that_refuses_is_told_as_it_said() -> None:
-    run = a_run(f"{KEY}{HEARD}")
+    received: list[object] = []
+    run = a_run(f"{KEY}{HEARD}", on_received=received.append)
     run.data_to_send()
     run.receive_data(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", now=0)
     assert run.result.ended is not None
     assert run.result.ended.reason == "HTTP 503"
+    assert received == []
     assert run.result.missed == ("heard",)
 
 
