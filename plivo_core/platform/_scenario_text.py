@@ -124,7 +124,7 @@ class Table:
 
     def unknown(self, what: str, word: str, known: Collection[str], *, key: str) -> NoReturn:
         """Complain about a word that is none of ``known``."""
-        near = get_close_matches(word, known, 1, 0.5)
+        near = get_close_matches(word, known, 1)
         self.fail(
             f"unknown {what} in {self.name}",
             repr(word),

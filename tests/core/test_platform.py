@@ -683,6 +683,9 @@ def test_invalid_messages_of_the_application_are_kept() -> None:
     call, invalid = a_call(), InvalidMessage("{", "invalid_json")
     call.receive_command(invalid, now=0)
     assert call.invalid == [invalid]
+    for _ in range(1000):
+        call.receive_command(invalid, now=0)
+    assert len(call.invalid) == 1000
 
 
 def test_the_clock_may_start_anywhere() -> None:

@@ -326,6 +326,7 @@ def test_a_scenario_can_be_placed_any_number_of_times() -> None:
         (f'note = """\n[[steps]]\n"""\n{PAUSE}', 1, "'note'", ""),
         (f'title = """\n[[steps]]\npuase = 1\n"""\n{PAUSE}puase = 1', 7, "'puase'", "pause"),
         (f'{PAUSE}[[steps]]\n"puase" = 1', 4, "'puase'", "pause"),
+        (f'{PAUSE}[[steps]]\npause = 1\n"a b" = 1', 3, "'a b'", ""),  # as near as it gets
     ],
 )
 def test_an_unknown_word_is_named_with_its_line_and_the_nearest(

@@ -22,7 +22,7 @@ from plivo_core.commands import Hangup, RawCommand, Speak
 from plivo_core.events import Dtmf, Ended, Prompt, StreamMedia, ToolCall
 from plivo_core.platform import Scenario, ScenarioResult, ScenarioRun, SocketAction
 from plivo_core.testing import chunkings, play_scenario
-from tests.core.calls import bytes_of, random_bytes
+from tests.core.calls import bytes_of, frames, random_bytes
 
 React = Callable[[SessionCommands, object], None]
 
@@ -196,11 +196,13 @@ def test_a_server_that_never_answers_is_given_up() -> None:
 
 
 def test_a_server_that_refuses_is_told_as_it_said() -> None:
-    run = a_run(f"{KEY}{HEARD}")
+    received: list[object] = []
+    run = a_run(f"{KEY}{HEARD}", on_received=received.append)
     run.data_to_send()
     run.receive_data(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", now=0)
     assert run.result.ended is not None
     assert run.result.ended.reason == "HTTP 503"
+    assert received == []
     assert run.result.missed == ("heard",)
 
 
@@ -258,16 +260,22 @@ def test_a_close_that_is_expected_is_waited_for() -> None:
     assert run.result.missed == ("c",)
 
 
-def test_a_server_that_reads_nothing_fills_the_queue_and_ends_the_run() -> None:
-    steps = '[[steps]]\nfault = "oversized"\nsize = 1000000\n' * 4
+def test_a_script_leaves_whole_however_much_it_says_at_once() -> None:
+    steps = '[[steps]]\nfault = "oversized"\nsize = 1000000\n' * 3
     run = a_run(f"{steps}{KEY}")
-    server = ServerConnection(now=0)
-    server.receive_data(run.data_to_send(), now=0)
-    server.next_event()
-    server.accept(now=0)
-    run.receive_data(bytes_of(server), now=0)
-    assert len(run.data_to_send()) < 3_000_000  # the rest did not fit
-    assert not run.finished
+    upgraded(run)
+    found = [(opcode, len(payload)) for opcode, payload in frames(bytes_of_run(run))]
+    assert [size for _, size in found[1:4]] == [1_000_000] * 3
+    assert len(found) == 6  # session.started, three, the key, session.ended
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_split_bytes_leave_in_pieces(size: int) -> None:
+    run = a_run(f'[[steps]]\nfault = "split"\nsize = {size}\n{KEY}')
+    upgraded(run)
+    pieces = list(iter(run.data_to_send, b""))
+    assert max(len(piece) for piece in pieces) == size
+    assert len(frames(b"".join(pieces))) == 3
 
 
 def test_every_message_can_be_watched() -> None:
