@@ -85,6 +85,12 @@ def test_importing_the_core_leaves_the_lazy_parts_alone(newly_loaded: set[str]) 
     assert newly_loaded.isdisjoint(f"plivo_core.{part}" for part in LAZY)
 
 
+def test_importing_the_server_leaves_the_simulator_and_the_audio_alone() -> None:
+    loaded = loaded_by("import plivo_anyio")
+    assert "plivo_anyio" in loaded
+    assert loaded.isdisjoint({"plivo_core.platform", "plivo_core.audio", "click", "pytest"})
+
+
 @pytest.mark.parametrize("module", sorted(FORBIDDEN - {"anyio", "httpx", "trio", "os", "time"}))
 def test_the_measurement_sees_a_forbidden_module(module: str) -> None:
     assert module in loaded_by(f"import {module}") - loaded_by("pass")
