@@ -166,6 +166,14 @@ class Output:
         self._audio = None
         return names
 
+    def disown_clears(self) -> None:
+        """Another stream began: no ``clearAudio`` in the control lane is for it.
+
+        They still leave, but the ledger must not wait for answers, which name the old stream.
+        """
+        if self._control is not None:
+            self._control = deque(map(str, self._control))
+
     def clear(self) -> None:
         """Forget everything: the call is over."""
         self.drop_audio()

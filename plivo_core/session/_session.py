@@ -464,6 +464,8 @@ class Session(SessionCommands):
     def _take_start(self, event: StreamStart) -> None:
         if self.stream_id is not None:  # a second stream: what was for the first one is lost
             self._output.drop_audio()
+            if event.stream_id != self.stream_id:
+                self._output.disown_clears()
             self.playback.stream_began(self.now)
         self.stream_id = event.stream_id
         self.call_uuid = self.call_uuid or event.call_id or None

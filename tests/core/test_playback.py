@@ -98,6 +98,24 @@ def test_the_end_of_the_stream_loses_the_rest(end: StreamStop) -> None:
     assert session.playback.pending == ()
 
 
+@pytest.mark.parametrize("stream_id", ["stream-1", "stream-2"])
+def test_a_clear_that_a_second_start_overtakes_is_answered_for_its_own_stream(
+    stream_id: str,
+) -> None:
+    session = a_session(START)
+    session.clear_audio()
+    hears(session, StreamStart(stream_id=stream_id))
+    texts(session)  # only now does it leave, for the first stream
+    hears(session, ClearedAudio(stream_id="stream-1"))
+    session.send_checkpoint("a")
+    texts(session)
+    session.clear_audio()
+    texts(session)
+    assert session.playback.fate("a") is Fate.PENDING
+    hears(session, ClearedAudio(stream_id=stream_id))
+    assert session.playback.fate("a") is Fate.CLEARED
+
+
 def test_a_checkpoint_queued_before_the_first_start_survives_it() -> None:
     session = Session(now=0)
     session.send_checkpoint("early")
