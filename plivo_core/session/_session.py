@@ -467,6 +467,9 @@ class Session(SessionCommands):
             if event.stream_id != self.stream_id:
                 self._output.disown_clears()
             self.playback.stream_began(self.now)
+            if not self._output:
+                self._stalled_since = None
+                self._shrunk = False
         self.stream_id = event.stream_id
         self.call_uuid = self.call_uuid or event.call_id or None
         self.account_id = event.account_id or self.account_id

@@ -269,6 +269,21 @@ def test_a_stalled_transport_bounds_what_is_held_and_control_leaves_first() -> N
     assert found == ["agent_session.speak"] * 300 + ["playAudio"] * 250
 
 
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_second_start_that_leaves_nothing_to_send_ends_the_stall(taken: int) -> None:
+    session = a_session(START)
+    session.send(PlayAudio(PACKET), now=1.0)
+    session.send(PlayAudio(PACKET), now=1.0)
+    for _ in range(taken):
+        session.next_text()
+    hears(session, START, now=2.0)
+    session.handle_timeout(now=3.0)
+    assert session.stalled_since is None
+    session.speak("still not taken")
+    hears(session, START, now=4.0)
+    assert session.stalled_since == 3.0
+
+
 def test_a_transport_that_stalls_for_too_long_is_given_up() -> None:
     conn: ServerConnection | ClientConnection = a_call(START, timings=Timings(write=10))
     assert isinstance(conn, ServerConnection)
