@@ -445,7 +445,7 @@ class Session(SessionCommands):
             self._move(given)
 
     def _take_ack(self, event: PlayedStream | ClearedAudio) -> None:
-        if event.stream_id not in ("", self.stream_id):
+        if self.stream_id and event.stream_id not in ("", self.stream_id):
             return  # of a stream that is over, whose checkpoints are settled
         if isinstance(event, PlayedStream):
             self.playback.played(event.name, self.now)

@@ -41,6 +41,18 @@ def test_acknowledgements_that_are_late_repeated_or_unknown_are_inert() -> None:
     assert session.playback.fate("never") is None
 
 
+@pytest.mark.parametrize("openings", [[], [StreamStart()]])
+def test_acknowledgements_count_where_the_stream_has_no_known_id(
+    openings: list[StreamStart],
+) -> None:
+    session = a_session(*openings)
+    session.send_checkpoint("a")
+    session.send_checkpoint("b")
+    texts(session)
+    hears(session, PlayedStream(name="a", stream_id="s"), ClearedAudio(stream_id="s"))
+    assert [session.playback.fate(name) for name in "ab"] == [Fate.PLAYED, Fate.CLEARED]
+
+
 def test_cleared_audio_settles_what_preceded_its_command() -> None:
     session = a_session(START)
     session.send_checkpoint("before")
