@@ -153,6 +153,16 @@ def test_a_new_stream_counts_as_a_clear_of_the_old_one() -> None:
 # --- policies ---
 
 
+@pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "error"])
+def test_one_message_alone_may_last_longer_than_the_budget(policy: Any) -> None:
+    session = a_session(START, limits=Limits(audio_overflow=policy, audio_buffer_ms=10))
+    session.send_media(PACKET)
+    assert session.interrupt().unheard_ms == 20
+    assert session.playback.dropped_ms == 20
+    session.send_media(PACKET)
+    assert names(texts(session)) == ["clearAudio", "playAudio"]
+
+
 def test_the_newest_audio_is_dropped_where_that_is_the_policy() -> None:
     session = a_session(START, limits=Limits(audio_buffer_ms=60, audio_overflow="drop_newest"))
     for number in range(6):
