@@ -248,5 +248,5 @@ def _said_format(event: StreamMedia, of_stream: AudioFormat) -> AudioFormat | No
         return AudioFormat.of(said, rate)
     except AudioError as error:
         raise AudioError(
-            f"a packet of {said[:64]!r} at {rate:g} Hz came in a stream of {of_stream}"
+            f"a packet of {said[:64]!r} at {rate!s:.32} Hz came in a stream of {of_stream}"
         ) from error

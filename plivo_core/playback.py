@@ -45,7 +45,7 @@ class Interrupted(NamedTuple):
     """Will not be heard: what had not left, and what the platform had not played."""
     clearing: bool
     """Whether the platform had audio to clear, by the clock; ``clearedAudio`` says when it is
-    silent. False: it had played everything, or nothing had left."""
+    silent. False: it had played everything, nothing had left, or a clear had left before."""
 
 
 def audio_duration_ms(payload: str, content_type: str, sample_rate: float) -> float:

@@ -36,6 +36,9 @@ _ON_THE_WIRE: Final[dict[tuple[Encoding, int], str]] = {
     ("pcm16", 8000): "audio/x-l16",
     ("pcm16", 16000): "audio/x-l16",
 }
+# Characters of a content type. It is the peer's word, of any packet even, and a megabyte of
+# parameters would take a second to read; with all that Plivo names there are 40.
+_MOST_NAME: Final = 256
 
 
 def check_rate(rate: int) -> None:
@@ -75,8 +78,13 @@ class AudioFormat:
 
         ``content_type`` is audio/x-mulaw or audio/x-l16, in any case. Its parameters ``rate`` and
         ``channels`` must agree with ``sample_rate`` (Hz) and with one channel; others are ignored.
-        Raises AudioError for a pair that no stream carries, also for 24000 Hz.
+        Raises AudioError for a pair that no stream carries, also for 24000 Hz, and for a
+        ``content_type`` of more than 256 characters.
         """
+        if len(content_type) > _MOST_NAME:
+            raise AudioError(
+                f"a content type of {len(content_type)} characters: expected {_MOST_NAME} at most"
+            )
         kind, *parameters = (part.strip() for part in content_type.lower().split(";"))
         pairs = [pair for pair, name in _ON_THE_WIRE.items() if name == kind]
         found = next((pair for pair in pairs if pair[1] == sample_rate), None)

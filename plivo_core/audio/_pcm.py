@@ -12,6 +12,9 @@ from plivo_core.errors import AudioError
 
 __all__ = ["interleave", "mix"]
 
+# From here on every sample but zero saturates, and nothing becomes infinite.
+_MOST_GAIN = 65536.0
+
 
 def samples_of(pcm: bytes) -> array[int]:
     """The 16 bit little-endian samples of ``pcm``, which holds whole ones."""
@@ -39,6 +42,7 @@ def mix(first: BytesLike, second: BytesLike, *, gain: float = 1.0) -> bytes:
     second = whole_samples(second, "second")
     if not math.isfinite(gain):
         raise AudioError(f"gain {gain!r}: expected a finite number")
+    gain = min(max(gain, -_MOST_GAIN), _MOST_GAIN)
     size = len(first)
     below = samples_of(second[:size].ljust(size, b"\0"))
     scaled = below if gain == 1.0 else [math.floor(sample * gain + 0.5) for sample in below]

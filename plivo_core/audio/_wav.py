@@ -100,9 +100,10 @@ class WavReader:
         if not self._in_data:
             self._failure = AudioError("the WAV file ended before its audio began")
             raise self._failure
-        self._ended = True
-        self.truncated = bool(self._held or self._left)
-        self._held = b""
+        if not self._ended:
+            self._ended = True
+            self.truncated = bool(self._held or self._left)
+            self._held = b""
 
     def _audio(self, data: bytes) -> bytes:
         if self._left is not None:

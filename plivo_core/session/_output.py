@@ -166,6 +166,14 @@ class Output:
         self._audio = None
         return names
 
+    def disown_clears(self) -> None:
+        """Another stream began: no ``clearAudio`` in the control lane is for it.
+
+        They still leave, but the ledger must not wait for answers, which name the old stream.
+        """
+        if self._control is not None:
+            self._control = deque(map(str, self._control))
+
     def clear(self) -> None:
         """Forget everything: the call is over."""
         self.drop_audio()
@@ -179,30 +187,33 @@ class Output:
                 f"one audio message has {size} bytes, at most {self._limits.audio_buffer} may wait",
                 hint="send it in pieces: 20 ms each is usual",
             )
-        while not self.fits_audio(size, ms):
-            if self._limits.audio_overflow == "error":
-                raise AudioQueueFull(
-                    f"{self._ledger.queued_ms:.0f} ms of audio ({self._audio_size} bytes) wait to"
-                    " be sent",
-                    hint="send slower, or clear_audio() first",
-                )
-            if self._limits.audio_overflow == "drop_newest":
-                self._count_dropped(ms)
-                return False
-            self._drop_oldest()
+        if self.fits_audio(size, ms):
+            return True
+        if self._limits.audio_overflow == "error":
+            raise AudioQueueFull(
+                f"{self._ledger.queued_ms:.0f} ms of audio ({self._audio_size} bytes) wait to"
+                " be sent",
+                hint="send slower, or clear_audio() first",
+            )
+        if self._limits.audio_overflow == "drop_newest":
+            self._count_dropped(ms)
+            return False
+        self._drop_oldest(size, ms)
         return True
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self, size: int, ms: float) -> None:
+        """Drop until there is room, in one pass: a thousand checkpoints may stand in between."""
         audio = self._audio
         assert audio is not None
         kept: list[_Queued] = []
-        while (item := audio.popleft())[2] is not None:
-            kept.append(item)
+        while not self.fits_audio(size, ms):
+            while (item := audio.popleft())[2] is not None:
+                kept.append(item)
+            self._forget(item)
+            self._count_dropped(item[1])
         audio.extendleft(reversed(kept))
         if not audio:
             self._audio = None
-        self._forget(item)
-        self._count_dropped(item[1])
 
     def _forget(self, item: _Queued) -> None:
         text, ms, checkpoint = item

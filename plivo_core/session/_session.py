@@ -445,7 +445,7 @@ class Session(SessionCommands):
             self._move(given)
 
     def _take_ack(self, event: PlayedStream | ClearedAudio) -> None:
-        if event.stream_id not in ("", self.stream_id):
+        if self.stream_id and event.stream_id not in ("", self.stream_id):
             return  # of a stream that is over, whose checkpoints are settled
         if isinstance(event, PlayedStream):
             self.playback.played(event.name, self.now)
@@ -464,7 +464,12 @@ class Session(SessionCommands):
     def _take_start(self, event: StreamStart) -> None:
         if self.stream_id is not None:  # a second stream: what was for the first one is lost
             self._output.drop_audio()
+            if event.stream_id != self.stream_id:
+                self._output.disown_clears()
             self.playback.stream_began(self.now)
+            if not self._output:
+                self._stalled_since = None
+                self._shrunk = False
         self.stream_id = event.stream_id
         self.call_uuid = self.call_uuid or event.call_id or None
         self.account_id = event.account_id or self.account_id

@@ -240,7 +240,13 @@ async def test_a_start_that_names_no_format_leaves_the_one_that_is_known() -> No
 
 @pytest.mark.parametrize(
     ("content_type", "rate"),
-    [("audio/x-l16", 8000), ("audio/x-l16", 16000), ("audio/opus", 8000), ("audio/x-mulaw", 16000)],
+    [
+        ("audio/x-l16", 8000),
+        ("audio/x-l16", 16000),
+        ("audio/opus", 8000),
+        ("audio/x-mulaw", 16000),
+        pytest.param("audio/x-mulaw", 10**400, id="a rate that JSON knows and no float"),
+    ],
 )
 async def test_a_packet_of_another_format_raises_after_what_came_before(
     content_type: str, rate: int

@@ -116,6 +116,16 @@ def test_a_pair_that_no_stream_carries_is_refused(
         AudioFormat.of(content_type, rate)
 
 
+@pytest.mark.parametrize("content_type", ["x" * 257, "audio/x-mulaw" + ";" * 244])
+def test_a_name_that_is_too_long_is_not_read(content_type: str) -> None:
+    with pytest.raises(AudioError, match="content type of 257 characters: expected 256"):
+        AudioFormat.of(content_type, 8000)
+
+
+def test_the_longest_name_is_read() -> None:
+    assert AudioFormat.of("audio/x-mulaw".ljust(256, ";"), 8000) == MULAW_8K
+
+
 # --- packets of another format --------------------------------------------------------------------
 
 

@@ -177,6 +177,13 @@ def test_the_second_is_scaled_and_the_sum_saturates(gain: float, mixed: list[int
     assert samples(mix(pcm(30000, -30000, 0), pcm(5531, -4000, 101), gain=gain)) == mixed
 
 
+@pytest.mark.parametrize("gain", [65537.0, 1e300, sys.float_info.max])
+def test_no_finite_gain_is_too_large(gain: float) -> None:
+    loud, below = pcm(-32768, 32767, 5, 0), pcm(1, -1, 0, 32767)
+    assert samples(mix(loud, below, gain=gain)) == [32767, -32768, 5, 32767]
+    assert samples(mix(loud, below, gain=-gain)) == [-32768, 32767, 5, -32768]
+
+
 @pytest.mark.parametrize("gain", [float("nan"), float("inf"), float("-inf")])
 def test_a_gain_is_finite(gain: float) -> None:
     with pytest.raises(AudioError, match=r"gain .*: expected a finite number"):

@@ -126,6 +126,15 @@ def test_a_streamed_file_that_ends_within_a_sample_is_truncated(size: int) -> No
     assert read_wav(data_of_unknown_size(size, b"\1\2\3")) == Wav(PCM_8K, 1, b"\1\2", True)
 
 
+@pytest.mark.parametrize("size", [0, 6, 0xFFFFFFFF])
+def test_a_second_end_changes_nothing(size: int) -> None:
+    reader = WavReader()
+    reader.feed(wav_header(MULAW_8K, 2, None)[:-4] + size.to_bytes(4, "little") + b"\1\2\3")
+    reader.end()
+    reader.end()
+    assert reader.truncated
+
+
 @pytest.mark.parametrize("missing", range(1, len(SOUND) + 1))
 @pytest.mark.parametrize("channels", [1, 2])
 def test_of_a_truncated_file_what_is_there_is_given(missing: int, channels: int) -> None:

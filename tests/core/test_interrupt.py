@@ -153,6 +153,16 @@ def test_a_new_stream_counts_as_a_clear_of_the_old_one() -> None:
 # --- policies ---
 
 
+@pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest", "error"])
+def test_one_message_alone_may_last_longer_than_the_budget(policy: Any) -> None:
+    session = a_session(START, limits=Limits(audio_overflow=policy, audio_buffer_ms=10))
+    session.send_media(PACKET)
+    assert session.interrupt().unheard_ms == 20
+    assert session.playback.dropped_ms == 20
+    session.send_media(PACKET)
+    assert names(texts(session)) == ["clearAudio", "playAudio"]
+
+
 def test_the_newest_audio_is_dropped_where_that_is_the_policy() -> None:
     session = a_session(START, limits=Limits(audio_buffer_ms=60, audio_overflow="drop_newest"))
     for number in range(6):
@@ -277,6 +287,21 @@ def test_a_stalled_transport_bounds_what_is_held_and_control_leaves_first() -> N
     conn.handle_timeout(now=5.0)
     found = names(messages(bytes_of(conn)))
     assert found == ["agent_session.speak"] * 300 + ["playAudio"] * 250
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_second_start_that_leaves_nothing_to_send_ends_the_stall(taken: int) -> None:
+    session = a_session(START)
+    session.send(PlayAudio(PACKET), now=1.0)
+    session.send(PlayAudio(PACKET), now=1.0)
+    for _ in range(taken):
+        session.next_text()
+    hears(session, START, now=2.0)
+    session.handle_timeout(now=3.0)
+    assert session.stalled_since is None
+    session.speak("still not taken")
+    hears(session, START, now=4.0)
+    assert session.stalled_since == 3.0
 
 
 def test_a_transport_that_stalls_for_too_long_is_given_up() -> None:

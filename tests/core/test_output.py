@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,27 @@ def test_checkpoints_are_not_dropped_with_the_audio_around_them() -> None:
         "checkpoint",
     ]
     assert session.playback.pending == ("front", "0", "1", "2", "3")
+
+
+def test_one_message_that_drops_many_passes_each_checkpoint_once() -> None:
+    session = a_session(START)
+    for number in range(100):
+        session.send_checkpoint(str(number))
+    for number in range(200):
+        session.send_media(marked(number))
+    moves = 0
+
+    def count(_frame: object, event: str, function: object) -> None:
+        nonlocal moves
+        moves += event == "c_call" and getattr(function, "__name__", "") == "popleft"
+
+    sys.setprofile(count)
+    try:
+        session.send_media(marked(200, ms=4900))
+    finally:
+        sys.setprofile(None)
+    assert session.output.dropped_messages == 195
+    assert moves == 100 + 195
 
 
 def test_raw_messages_that_spell_audio_follow_its_policy() -> None:

@@ -41,6 +41,18 @@ def test_acknowledgements_that_are_late_repeated_or_unknown_are_inert() -> None:
     assert session.playback.fate("never") is None
 
 
+@pytest.mark.parametrize("openings", [[], [StreamStart()]])
+def test_acknowledgements_count_where_the_stream_has_no_known_id(
+    openings: list[StreamStart],
+) -> None:
+    session = a_session(*openings)
+    session.send_checkpoint("a")
+    session.send_checkpoint("b")
+    texts(session)
+    hears(session, PlayedStream(name="a", stream_id="s"), ClearedAudio(stream_id="s"))
+    assert [session.playback.fate(name) for name in "ab"] == [Fate.PLAYED, Fate.CLEARED]
+
+
 def test_cleared_audio_settles_what_preceded_its_command() -> None:
     session = a_session(START)
     session.send_checkpoint("before")
@@ -96,6 +108,24 @@ def test_the_end_of_the_stream_loses_the_rest(end: StreamStop) -> None:
     hears(session, end)
     assert session.playback.fate("a") is Fate.LOST
     assert session.playback.pending == ()
+
+
+@pytest.mark.parametrize("stream_id", ["stream-1", "stream-2"])
+def test_a_clear_that_a_second_start_overtakes_is_answered_for_its_own_stream(
+    stream_id: str,
+) -> None:
+    session = a_session(START)
+    session.clear_audio()
+    hears(session, StreamStart(stream_id=stream_id))
+    texts(session)  # only now does it leave, for the first stream
+    hears(session, ClearedAudio(stream_id="stream-1"))
+    session.send_checkpoint("a")
+    texts(session)
+    session.clear_audio()
+    texts(session)
+    assert session.playback.fate("a") is Fate.PENDING
+    hears(session, ClearedAudio(stream_id=stream_id))
+    assert session.playback.fate("a") is Fate.CLEARED
 
 
 def test_a_checkpoint_queued_before_the_first_start_survives_it() -> None:
