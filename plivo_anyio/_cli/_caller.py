@@ -16,6 +16,7 @@ from http import HTTPStatus
 import anyio
 from anyio.abc import ByteStream
 
+from plivo_anyio._backend import current_backend
 from plivo_anyio._cli._questions import ECHO_LABEL, Ears, name_of
 from plivo_anyio._cli._target import Target
 from plivo_anyio._platform import drive_scenario
@@ -102,6 +103,8 @@ class Caller:
         self._on_end: Callable[[], None] | None = None
         self._heard = deque[tuple[float, str]](maxlen=_REMEMBERED)
         self._first_bytes = b""
+        self._unsent = b""  # taken from the connection already
+        self._wakes_at = 0.0  # the writer, by itself
         self._upgraded_at: float | None = None
         self._close_at: float | None = None
         self._rejected: Rejected | None = None
@@ -176,28 +179,53 @@ class Caller:
         )
         self._asked_at = now
         transport = StreamIO(stream)
+        self._parker = current_backend().parker()
         try:
-            while True:
-                self._drain(anyio.current_time())
-                while data := conn.data_to_send():
-                    await self._send(transport, data)
-                    self._drain(anyio.current_time())
-                if self._ended is not None:
-                    self._judge()
-                    return
-                with anyio.CancelScope(deadline=self._due()):
-                    data = await transport.receive(conn.limits.read_size)
-                    now = anyio.current_time()
-                    if data:
-                        self._note_first(data)
-                        conn.receive_data(data, now=now)
-                    else:
-                        conn.receive_eof(now=now)
+            async with anyio.create_task_group() as tasks:
+                # A task of its own: a read that ends with each deadline would starve under load.
+                tasks.start_soon(self._read, transport)
+                await self._write(transport)
+                tasks.cancel_scope.cancel()
+            self._judge()
         finally:
             if self._ended is None:  # cut short: the server shall not think that the line is dead
                 with anyio.move_on_after(_FAREWELL, shield=True):
                     conn.close(1001, now=anyio.current_time())
-                    await self._send(transport, conn.data_to_send())
+                    await self._send(transport, self._take())
+
+    async def _write(self, transport: StreamIO) -> None:
+        """Send what there is and what falls due, until the end."""
+        while True:
+            self._drain(anyio.current_time())
+            while data := self._take():
+                await self._send(transport, data)
+                self._drain(anyio.current_time())
+            if self._ended is not None:
+                return
+            self._wakes_at = self._due()
+            with anyio.CancelScope(deadline=self._wakes_at):
+                await self._parker.park()
+
+    async def _read(self, transport: StreamIO) -> None:
+        conn = self._conn
+        while data := await transport.receive(conn.limits.read_size):
+            self._note_first(data)
+            now = anyio.current_time()
+            conn.receive_data(data, now=now)
+            self._react(now)
+        conn.receive_eof(now=anyio.current_time())
+        self._react(anyio.current_time())
+
+    def _react(self, now: float) -> None:
+        """Wake the writer, if what came is anything to it; most of an echo is not."""
+        self._drain(now)
+        self._unsent += self._conn.data_to_send()
+        if self._unsent or self._ended is not None or self._due() < self._wakes_at:
+            self._parker.unpark()
+
+    def _take(self) -> bytes:
+        data, self._unsent = self._unsent, b""
+        return data or self._conn.data_to_send()
 
     async def _run_scenario(self, scenario: Scenario, stream: ByteStream) -> None:
         self._asked_at = now = anyio.current_time()

@@ -64,10 +64,12 @@ def run(arguments: Sequence[str] | None) -> int:
         return click.UsageError.exit_code
     except (click.Abort, KeyboardInterrupt):  # before the event loop ran, or after it
         return _INTERRUPTED
+    except SystemExit:  # click's, where nobody reads the output any more
+        return _FAILED
     except Exception as error:
         if not _nobody_reads(error):
             raise
-        # `plivo-sansio ... | head`: Python would complain once more at its exit.
+        # The same in a group or behind click. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     return status if isinstance(status, int) else 0
