@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from plivo_anyio._barrier import holds
 from plivo_anyio._sources import AudioSource, BytesLike, Cutter, Source, WavFile, bytes_of
 from plivo_anyio._utterance import Utterance, is_over
 from plivo_core import AudioError, ConfigError, Fate, LocalProtocolError, SessionClosedError
@@ -88,8 +89,10 @@ class Player:
             utterance = Utterance(self._driver, stream, ahead)
             try:
                 return await self._say(utterance, chunks, Cutter(format or stream, stream))
-            except anyio.get_cancelled_exc_class():
-                utterance.interrupt()  # before anything is awaited
+            except BaseException as error:
+                # On trio a source with a nursery lets out a group.
+                if holds(error, (anyio.get_cancelled_exc_class(),)):
+                    utterance.interrupt()  # before anything is awaited
                 raise
         finally:
             await chunks.aclose()

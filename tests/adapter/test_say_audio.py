@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 
 from plivo_anyio import Spoken
 from plivo_core import AudioError, ConfigError, Fate, LocalProtocolError, SessionClosedError
@@ -404,6 +405,32 @@ async def test_a_cancelled_source_has_a_second_to_close(takes: float, closed: bo
         assert phone.now - began == pytest.approx(0.5 + min(takes, 1))
         # The interruption did not wait for it.
         assert phone.platform.playback.heard_ms(phone.now) == pytest.approx(500, abs=1)
+
+
+async def test_cancelling_a_source_that_runs_tasks_interrupts(anyio_backend_name: str) -> None:
+    class WithTasks:
+        asked = 0
+
+        def __aiter__(self) -> WithTasks:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.asked += 1
+            if self.asked == 1:
+                return said(5000)
+            if anyio_backend_name == "trio":  # the nursery lets out a group of cancellations
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.sleep_forever)
+                    nursery.start_soon(trio.sleep_forever)
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    async with a_phone_call() as phone:
+        with anyio.move_on_after(3):
+            await phone.session.say_audio(WithTasks(), lead_ms=30_000)
+        await settle()
+        assert sum(isinstance(command, ClearAudio) for _, command in phone.received) == 1
+        assert phone.platform.playback.heard_ms(phone.now) == pytest.approx(3000, abs=1)
 
 
 async def test_cancelling_who_was_interrupted_interrupts_nobody_else() -> None:
