@@ -11,7 +11,14 @@ import pytest
 import trio
 
 from plivo_anyio import Spoken
-from plivo_core import AudioError, ConfigError, Fate, LocalProtocolError, SessionClosedError
+from plivo_core import (
+    AudioError,
+    ConfigError,
+    Fate,
+    Limits,
+    LocalProtocolError,
+    SessionClosedError,
+)
 from plivo_core.audio import ALAW_8K, MULAW_8K, PCM_8K, PCM_16K, PCM_24K, Converter
 from plivo_core.commands import Checkpoint, ClearAudio
 from plivo_core.events import ClearedAudio, StreamStart
@@ -205,6 +212,19 @@ async def test_a_chunk_that_is_no_audio_is_named(kind: str, chunk: Any) -> None:
         with pytest.raises(TypeError, match=f"bytes-like, not {type(chunk).__name__}"):
             await phone.session.say_audio(source.of(kind))
         assert source.closed == 2
+
+
+@every_kind
+async def test_a_source_of_empty_chunks_leaves_the_loop_to_others(kind: str) -> None:
+    source = ASource(*[b""] * 200_000)
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(phone.session.say_audio, source.of(kind))
+        tasks.start_soon(saying.run)
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        phone.session.interrupt()
+        await saying.over.wait()
+        assert saying.result == Spoken(0, 0, Fate.CLEARED)
 
 
 @pytest.mark.parametrize("source", ["text", 7, None])
@@ -483,6 +503,16 @@ async def test_a_platform_that_never_answers_is_waited_for_five_seconds(
         spoken = await phone.session.say_audio(said(1000))
         assert is_spoken(spoken, 1000, 1000, Fate.PENDING)
         assert phone.now - began == pytest.approx(6, abs=0.01)
+
+
+async def test_a_platform_that_owes_all_the_answers_it_may_is_asked_for_no_more() -> None:
+    async with a_phone_call(limits=Limits(max_checkpoints=1)) as phone:
+        await phone.session.send_audio(said(9000))
+        phone.session.send_checkpoint("c")
+        spoken = await phone.session.say_audio(said(1000), lead_ms=30_000)
+        assert is_spoken(spoken, 1000, 1000, Fate.PENDING)
+        assert phone.now == pytest.approx(15, abs=0.01)
+        assert await phone.session.say_audio(said(20)) == Spoken(20, 20, Fate.PLAYED)
 
 
 @every_kind

@@ -447,6 +447,18 @@ async def test_a_platform_that_owes_the_answer_is_not_waited_for_ever(
         assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
 
 
+async def test_it_hangs_up_on_a_platform_that_owes_too_many_answers() -> None:
+    async with a_phone_call(mode="raw", limits=Limits(max_checkpoints=1)) as phone:
+        phone.session.send_media(base64.b64encode(said(3000)).decode())
+        phone.session.send_checkpoint("c")
+        phone.session.send_media(base64.b64encode(said(1000)).decode())
+        began = phone.now
+        assert await phone.session.hangup_after_playback() is Fate.PENDING
+        assert phone.now - began == pytest.approx(9, abs=0.01)
+        await settle()
+        assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
+
+
 async def test_it_waits_for_who_speaks() -> None:
     async with a_phone_call(mode="raw") as phone, anyio.create_task_group() as tasks:
         began = phone.now
