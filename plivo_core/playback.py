@@ -93,6 +93,7 @@ class PlaybackLedger:
         "cleared_ms",
         "clears",
         "dropped_ms",
+        "earlier_ms",
         "lost_ms",
         "queued_ms",
         "sent_ms",
@@ -110,6 +111,8 @@ class PlaybackLedger:
         self.clears = 0
         """``clearAudio`` commands and new streams so far: one more, and earlier audio never plays.
         A ``clearedAudio`` that nobody asked for counts as well."""
+        self.earlier_ms = 0.0
+        """Heard of the streams before this one."""
         self._begin()
 
     def _begin(self) -> None:
@@ -262,6 +265,7 @@ class PlaybackLedger:
         """
         self.stream_ended(now)
         self.clears += 1
+        self.earlier_ms += self._heard
         self._begin()
 
     def stream_ended(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -334,7 +335,40 @@ async def test_what_the_platform_throws_away_ends_it_too(event: Any) -> None:
         began = phone.now
         spoken = await phone.session.say_audio(said(10_000))
         assert spoken.fate is Fate.CLEARED
+        assert spoken.heard_ms == pytest.approx(1000, abs=1)
         assert phone.now - began == pytest.approx(1, abs=0.01)
+        again = await phone.session.say_audio(said(500))  # in the second stream, if there is one
+        assert (again.sent_ms, again.heard_ms) == (500, pytest.approx(500))
+
+
+async def test_what_others_say_after_an_interruption_does_not_count_as_heard() -> None:
+    class Slow:
+        """Takes its time to be cancelled."""
+
+        asked = 0
+
+        def __aiter__(self) -> Slow:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.asked += 1
+            if self.asked == 1:
+                return said(1000)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0.5)
+            raise AssertionError
+
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(functools.partial(phone.session.say_audio, Slow(), lead_ms=1000))
+        tasks.start_soon(saying.run)
+        await anyio.sleep(0.4)
+        phone.session.interrupt()
+        phone.session.send_media(base64.b64encode(said(2000)).decode())
+        await saying.over.wait()
+        assert is_spoken(saying.result, 1000, 400, Fate.CLEARED)
 
 
 async def test_an_interruption_also_ends_what_waits_for_its_turn() -> None:
