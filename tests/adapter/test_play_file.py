@@ -185,9 +185,7 @@ async def test_a_file_that_cannot_be_read_holds_nobody_up(
                 await playing.over.wait()
             assert not closed.is_set()
             go_on.set()
-            with anyio.fail_after(10):
-                while not closed.is_set():
-                    await anyio.sleep(0.01)
+            assert await anyio.to_thread.run_sync(closed.wait, 10)
             assert open_files() == 0
     finally:
         go_on.set()
