@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-__all__ = ["stopped"]
+__all__ = ["holds", "stopped"]
 
 
 def stopped(error: BaseException) -> Exception | None:
@@ -16,10 +16,10 @@ def stopped(error: BaseException) -> Exception | None:
     """
     if isinstance(error, Exception):
         return error
-    if _holds(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+    if holds(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
         return None
     cancelled = anyio.get_cancelled_exc_class()
-    if _holds(error, (cancelled,)):
+    if holds(error, (cancelled,)):
         if anyio.current_effective_deadline() == float("-inf"):
             return None
         stray = RuntimeError("a cancellation escaped that was meant for something else")
@@ -29,7 +29,7 @@ def stopped(error: BaseException) -> Exception | None:
     return stray
 
 
-def _holds(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+def holds(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     """Whether ``error``, or an exception of the group that it is, is of one of ``kinds``."""
     members: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return isinstance(error, kinds) or any(_holds(member, kinds) for member in members)
+    return isinstance(error, kinds) or any(holds(member, kinds) for member in members)

@@ -126,7 +126,8 @@ class WavFile:
 
     async def __anext__(self) -> bytes:
         """Raises OSError for the file, AudioError for what is in it."""
-        if not (audio := await anyio.to_thread.run_sync(self._read)):
+        audio = await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True)
+        if not audio:
             raise StopAsyncIteration
         return audio
 

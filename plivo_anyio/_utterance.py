@@ -40,14 +40,24 @@ class Utterance:
     It begins here as far as interruptions count, and at the first :meth:`put` for what was heard.
     """
 
-    __slots__ = ("_ahead_ms", "_begins_ms", "_clears", "_driver", "_in_a_row", "_stream", "sent_ms")
+    __slots__ = (
+        "_ahead_ms",
+        "_begins_ms",
+        "_clears",
+        "_driver",
+        "_heard_ms",
+        "_in_a_row",
+        "_stream",
+        "sent_ms",
+    )
 
     def __init__(self, driver: Driver, stream: AudioFormat, ahead_ms: float) -> None:
         self._driver = driver
         self._stream = stream
         self._ahead_ms = ahead_ms
         self._clears = driver.conn.session.playback.clears
-        self._begins_ms = 0.0
+        self._begins_ms = 0.0  # in all streams together
+        self._heard_ms: float | None = None  # once interrupted: what follows is somebody else's
         self._in_a_row = 0
         self.sent_ms = 0.0
 
@@ -55,7 +65,10 @@ class Utterance:
         """LOST: the call or the stream is over. CLEARED: interrupted. None: go on."""
         if is_over(self._driver):
             return Fate.LOST
-        return None if self._driver.conn.session.playback.clears == self._clears else Fate.CLEARED
+        if self._driver.conn.session.playback.clears == self._clears:
+            return None
+        self._heard_ms = self.heard_ms()
+        return Fate.CLEARED
 
     def until_stopped(self) -> Watch[Fate]:
         """A block that is cancelled when it is to stop."""
@@ -85,7 +98,8 @@ class Utterance:
                 delay = self._delay(size, ms)
                 if delay is not None and delay <= _GRAIN and self._in_a_row < _IN_A_ROW:
                     if not self.sent_ms:
-                        self._begins_ms = driver.conn.session.playback.expected_ms
+                        ledger = driver.conn.session.playback
+                        self._begins_ms = ledger.earlier_ms + ledger.expected_ms
                     driver.send(command, driver.conn.session.now)
                     self.sent_ms += ms
                     self._in_a_row += 1
@@ -102,8 +116,9 @@ class Utterance:
         session = self._driver.conn.session
         session.now = self._driver.clock()
         delay = session.audio_delay(size, ms, ahead_ms=self._ahead_ms)
-        # What does not fit into an empty lane never will: the core says so when it is sent.
-        return 0.0 if delay is None and not session.pending.audio_messages else delay
+        if delay is None and not (session.pending.audio_messages or session.playback.clear_waits):
+            return 0.0  # what does not fit into an empty lane never will: the core says so
+        return delay
 
     async def _room(self, size: int, ms: float) -> None:
         await self._driver.conditions.until(
@@ -112,8 +127,11 @@ class Utterance:
 
     def heard_ms(self) -> float:
         """How much of it the caller has heard, by the clock."""
+        if self._heard_ms is not None:
+            return self._heard_ms
         with self._driver.lock:
-            heard = self._driver.conn.session.playback.heard_ms(self._driver.clock())
+            ledger = self._driver.conn.session.playback
+            heard = ledger.earlier_ms + ledger.heard_ms(self._driver.clock())
         return min(max(0.0, heard - self._begins_ms), self.sent_ms)
 
     def interrupt(self) -> None:

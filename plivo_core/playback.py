@@ -90,9 +90,11 @@ class PlaybackLedger:
         "_proven_to",
         "_since",
         "_stream_over",
+        "_waiting_clears",
         "cleared_ms",
         "clears",
         "dropped_ms",
+        "earlier_ms",
         "lost_ms",
         "queued_ms",
         "sent_ms",
@@ -107,9 +109,12 @@ class PlaybackLedger:
         # none of them only grows this until the oldest counts as answered.
         self._clears: list[_Clear] = []
         self._left_clears = 0
+        self._waiting_clears = 0
         self.clears = 0
         """``clearAudio`` commands and new streams so far: one more, and earlier audio never plays.
         A ``clearedAudio`` that nobody asked for counts as well."""
+        self.earlier_ms = 0.0
+        """Heard of the streams before this one."""
         self._begin()
 
     def _begin(self) -> None:
@@ -152,6 +157,11 @@ class PlaybackLedger:
     def expected_ms(self) -> float:
         """What :meth:`heard_ms` will be when all audio so far has played."""
         return self._heard + self.sent_ms - self._since + self.queued_ms
+
+    @property
+    def clear_waits(self) -> bool:
+        """Whether a ``clearAudio`` has not left: what it will cut off is not known yet."""
+        return self._waiting_clears > 0
 
     @property
     def proven_ms(self) -> float:
@@ -210,10 +220,12 @@ class PlaybackLedger:
     def clear_queued(self) -> None:
         """``clearAudio``: no audio leaves before it any more."""
         self.clears += 1
+        self._waiting_clears += 1
 
     def clear_sent(self, now: float) -> None:
         """``clearAudio`` was taken by the transport: what plays now plays no further."""
         self._left_clears += 1
+        self._waiting_clears -= 1
         heard_to = self._heard_to(now)
         self._clears.append(_Clear(self._left_clears, self.sent_ms, heard_to, self._proven_to))
         self._heard += heard_to - self._since
@@ -245,7 +257,7 @@ class PlaybackLedger:
     def cleared(self, now: float) -> None:
         """``clearedAudio`` arrived: settles what preceded its command, or all if nobody asked."""
         if not self._clears:
-            self.clears += 1
+            self.clear_queued()
             self.clear_sent(now)
         self._answered(self._clears.pop(0))
 
@@ -262,6 +274,7 @@ class PlaybackLedger:
         """
         self.stream_ended(now)
         self.clears += 1
+        self.earlier_ms += self._heard
         self._begin()
 
     def stream_ended(self, now: float) -> None:

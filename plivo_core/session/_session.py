@@ -201,10 +201,11 @@ class Session(SessionCommands):
 
         For senders that would rather wait than have audio dropped. ``payload_size`` is in
         characters of base64, ``ms`` its playing time; together with what is still unheard it shall
-        not last longer than ``ahead_ms`` (unless it does so alone). Ask again after the wait, after
-        text was taken, and after a clear.
+        not last longer than ``ahead_ms`` (unless it does so alone). None also while a
+        ``clearAudio`` has not left: nobody can say how much it leaves to be heard. Ask again after
+        the wait, after text was taken, and after a clear.
         """
-        if not self._output.fits_audio(payload_size + _ENVELOPE, ms):
+        if self.playback.clear_waits or not self._output.fits_audio(payload_size + _ENVELOPE, ms):
             return None
         unheard = self.playback.unheard_ms(self.now)
         return max(0.0, (unheard + min(ms, ahead_ms) - ahead_ms) / 1000)

@@ -6,16 +6,19 @@ Run with -s to see the figures.
 from __future__ import annotations
 
 import base64
+import socket
+from contextlib import nullcontext
 from statistics import median
 from typing import Any
 
 import anyio
 import pytest
+import uvicorn
 
 from plivo_anyio import CallSession, Spoken, VoiceApp, place_call
 from plivo_core import Fate, Interrupted
 from plivo_core.commands import ClearAudio
-from plivo_core.events import AgentSessionEnded, StreamDtmf, StreamStart
+from plivo_core.events import AgentSessionEnded, StreamDtmf, StreamMedia, StreamStart
 from plivo_core.platform import Emit, Expect, HangUp, Pause, PlatformCall
 from tests.adapter._caller import PATIENCE, serving
 from tests.adapter._virtual import said
@@ -142,3 +145,57 @@ async def test_a_handler_that_waits_does_not_hold_up_the_end_of_the_call() -> No
             ended = await place_call(call, "127.0.0.1", port)
     assert ended.initiator == "remote"  # our Close came at once
     assert fates == [Fate.LOST]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn knows no other
+async def test_behind_an_asgi_server_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, over = VoiceApp(), anyio.Event()
+    said_to: list[Spoken] = []
+    cuts: list[Interrupted] = []
+    frames: list[bytes] = []
+    fates: list[Fate | None] = []
+
+    @app.on("start")
+    async def start(session: CallSession, event: StreamStart) -> None:
+        session.start_soon(listen, session)
+        session.start_soon(talk, session)
+
+    async def listen(session: CallSession) -> None:
+        frames.extend([frame.data async for frame in session.audio()])
+
+    async def talk(session: CallSession) -> None:
+        said_to.append(await session.say_audio(said(200)))
+        said_to.append(await session.say_audio(said(5000)))
+        assert await session.send_audio(said(200))
+        fates.append(await session.hangup_after_playback())
+
+    @app.on(StreamDtmf)
+    async def pressed(session: CallSession, event: StreamDtmf) -> None:
+        cuts.append(session.interrupt())
+
+    @app.on_disconnect
+    async def gone(session: CallSession) -> None:
+        over.set()
+
+    config = uvicorn.Config(app.asgi, lifespan="on", log_config=None, ws="auto")
+    behind = uvicorn.Server(config)
+    monkeypatch.setattr(behind, "capture_signals", nullcontext)
+    media = StreamMedia(payload=base64.b64encode(said(20)).decode(), chunk=1)
+    call = PlatformCall(
+        [Pause(0.1), Emit(media), Pause(0.5), Emit(StreamDtmf(digit="1")), Pause(10), HangUp()],
+        mode="stream",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener, anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(behind.serve, [listener])
+            await place_call(call, "127.0.0.1", listener.getsockname()[1])
+            await over.wait()
+            behind.should_exit = True
+    assert frames == [said(20)]
+    assert said_to[0] == Spoken(200, 200, Fate.PLAYED)
+    assert said_to[1].fate is Fate.CLEARED
+    assert said_to[1].heard_ms == pytest.approx(cuts[0].heard_ms - 200, abs=40)
+    assert call.playback.heard_ms(anyio.current_time()) == pytest.approx(
+        cuts[0].heard_ms + 200, abs=40
+    )
+    assert fates == [Fate.PLAYED]

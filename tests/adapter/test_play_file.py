@@ -151,6 +151,46 @@ async def test_a_cancelled_file_is_closed(tmp_path: Path) -> None:
         assert open_files() == 0
 
 
+@pytest.mark.parametrize("how", ["interrupted", "cancelled", "the call ends"])
+async def test_a_file_that_cannot_be_read_holds_nobody_up(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_file(tmp_path, wav_bytes(a_tone(8000), PCM_8K))
+    go_on, closed = threading.Event(), threading.Event()
+    real_open = open
+
+    class Noticed(WavFile):
+        def _close(self) -> None:
+            super()._close()
+            closed.set()
+
+    def stuck_open(*args: Any) -> Any:  # a named pipe nobody writes to, or a file server that hangs
+        assert go_on.wait(30)
+        return real_open(*args)
+
+    monkeypatch.setattr(_sources, "open", stuck_open, raising=False)
+    monkeypatch.setattr("plivo_anyio._playback.WavFile", Noticed)
+    try:
+        async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+            playing = Doing(phone.session.play_file, path)
+            tasks.start_soon(playing.run)
+            await anyio.sleep(0.1)
+            if how == "interrupted":
+                phone.session.interrupt()
+            elif how == "cancelled":
+                playing.scope.cancel()
+            else:
+                phone.session.close()
+            with anyio.fail_after(5):
+                await playing.over.wait()
+            assert not closed.is_set()
+            go_on.set()
+            assert await anyio.to_thread.run_sync(closed.wait, 10)
+            assert open_files() == 0
+    finally:
+        go_on.set()
+
+
 def test_a_thread_that_reads_on_closes_the_file_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

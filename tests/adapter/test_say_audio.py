@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
 import pytest
+import trio
 
 from plivo_anyio import Spoken
-from plivo_core import AudioError, ConfigError, Fate, LocalProtocolError, SessionClosedError
+from plivo_core import (
+    AudioError,
+    ConfigError,
+    Fate,
+    Limits,
+    LocalProtocolError,
+    SessionClosedError,
+)
 from plivo_core.audio import ALAW_8K, MULAW_8K, PCM_8K, PCM_16K, PCM_24K, Converter
 from plivo_core.commands import Checkpoint, ClearAudio
 from plivo_core.events import ClearedAudio, StreamStart
@@ -206,6 +215,19 @@ async def test_a_chunk_that_is_no_audio_is_named(kind: str, chunk: Any) -> None:
         assert source.closed == 2
 
 
+@every_kind
+async def test_a_source_of_empty_chunks_leaves_the_loop_to_others(kind: str) -> None:
+    source = ASource(*[b""] * 200_000)
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(phone.session.say_audio, source.of(kind))
+        tasks.start_soon(saying.run)
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        phone.session.interrupt()
+        await saying.over.wait()
+        assert saying.result == Spoken(0, 0, Fate.CLEARED)
+
+
 @pytest.mark.parametrize("source", ["text", 7, None])
 async def test_a_source_that_is_none_is_named(source: Any) -> None:
     async with a_phone_call() as phone:
@@ -313,7 +335,40 @@ async def test_what_the_platform_throws_away_ends_it_too(event: Any) -> None:
         began = phone.now
         spoken = await phone.session.say_audio(said(10_000))
         assert spoken.fate is Fate.CLEARED
+        assert spoken.heard_ms == pytest.approx(1000, abs=1)
         assert phone.now - began == pytest.approx(1, abs=0.01)
+        again = await phone.session.say_audio(said(500))  # in the second stream, if there is one
+        assert (again.sent_ms, again.heard_ms) == (500, pytest.approx(500))
+
+
+async def test_what_others_say_after_an_interruption_does_not_count_as_heard() -> None:
+    class Slow:
+        """Takes its time to be cancelled."""
+
+        asked = 0
+
+        def __aiter__(self) -> Slow:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.asked += 1
+            if self.asked == 1:
+                return said(1000)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0.5)
+            raise AssertionError
+
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(functools.partial(phone.session.say_audio, Slow(), lead_ms=1000))
+        tasks.start_soon(saying.run)
+        await anyio.sleep(0.4)
+        phone.session.interrupt()
+        phone.session.send_media(base64.b64encode(said(2000)).decode())
+        await saying.over.wait()
+        assert is_spoken(saying.result, 1000, 400, Fate.CLEARED)
 
 
 async def test_an_interruption_also_ends_what_waits_for_its_turn() -> None:
@@ -406,6 +461,32 @@ async def test_a_cancelled_source_has_a_second_to_close(takes: float, closed: bo
         assert phone.platform.playback.heard_ms(phone.now) == pytest.approx(500, abs=1)
 
 
+async def test_cancelling_a_source_that_runs_tasks_interrupts(anyio_backend_name: str) -> None:
+    class WithTasks:
+        asked = 0
+
+        def __aiter__(self) -> WithTasks:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.asked += 1
+            if self.asked == 1:
+                return said(5000)
+            if anyio_backend_name == "trio":  # the nursery lets out a group of cancellations
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.sleep_forever)
+                    nursery.start_soon(trio.sleep_forever)
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    async with a_phone_call() as phone:
+        with anyio.move_on_after(3):
+            await phone.session.say_audio(WithTasks(), lead_ms=30_000)
+        await settle()
+        assert sum(isinstance(command, ClearAudio) for _, command in phone.received) == 1
+        assert phone.platform.playback.heard_ms(phone.now) == pytest.approx(3000, abs=1)
+
+
 async def test_cancelling_who_was_interrupted_interrupts_nobody_else() -> None:
     async with a_phone_call() as phone, anyio.create_task_group() as tasks:
         saying = Doing(phone.session.say_audio, said(3000))
@@ -456,6 +537,16 @@ async def test_a_platform_that_never_answers_is_waited_for_five_seconds(
         spoken = await phone.session.say_audio(said(1000))
         assert is_spoken(spoken, 1000, 1000, Fate.PENDING)
         assert phone.now - began == pytest.approx(6, abs=0.01)
+
+
+async def test_a_platform_that_owes_all_the_answers_it_may_is_asked_for_no_more() -> None:
+    async with a_phone_call(limits=Limits(max_checkpoints=1)) as phone:
+        await phone.session.send_audio(said(9000))
+        phone.session.send_checkpoint("c")
+        spoken = await phone.session.say_audio(said(1000), lead_ms=30_000)
+        assert is_spoken(spoken, 1000, 1000, Fate.PENDING)
+        assert phone.now == pytest.approx(15, abs=0.01)
+        assert await phone.session.say_audio(said(20)) == Spoken(20, 20, Fate.PLAYED)
 
 
 @every_kind

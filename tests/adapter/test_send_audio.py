@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from plivo_anyio import Spoken
 from plivo_anyio._conditions import Conditions
 from plivo_core import (
     AudioError,
@@ -179,6 +180,31 @@ async def test_an_interruption_does_not_wait_for_a_peer_that_reads_nothing() -> 
         await sending.over.wait()
         assert sending.result is False
         assert phone.now == pytest.approx(now)
+
+
+@pytest.mark.parametrize("how", ["say_audio", "send_audio"])
+async def test_who_speaks_after_an_interruption_waits_for_the_clear_and_no_longer(
+    how: str,
+) -> None:
+    limits = Limits(playback_ahead_ms=8000)
+    async with a_phone_call(limits=limits) as phone, anyio.create_task_group() as tasks:
+        await phone.session.send_audio(said(8000))
+        await settle()
+        phone.stalls()
+        for _ in range(2):  # the first is on its way, the second fills the transport
+            phone.session.send_dtmf("1")
+            await settle()
+        began = phone.now
+        phone.session.interrupt()
+        speaking = Doing(getattr(phone.session, how), said(1000))
+        tasks.start_soon(speaking.run)
+        await anyio.sleep(0.2)
+        phone.reads_on()
+        await anyio.sleep(0.1)
+        assert phone.audio[-1][0] - began == pytest.approx(0.2, abs=0.1)
+        await speaking.over.wait()
+        if how == "say_audio":
+            assert speaking.result == Spoken(1000, 1000, Fate.PLAYED)
 
 
 async def test_a_cleared_audio_that_nobody_asked_for_drops_the_rest() -> None:
@@ -443,6 +469,18 @@ async def test_a_platform_that_owes_the_answer_is_not_waited_for_ever(
         began = phone.now
         assert await phone.session.hangup_after_playback(given) is Fate.PENDING
         assert phone.now - began == pytest.approx(seconds, abs=0.01)
+        await settle()
+        assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
+
+
+async def test_it_hangs_up_on_a_platform_that_owes_too_many_answers() -> None:
+    async with a_phone_call(mode="raw", limits=Limits(max_checkpoints=1)) as phone:
+        phone.session.send_media(base64.b64encode(said(3000)).decode())
+        phone.session.send_checkpoint("c")
+        phone.session.send_media(base64.b64encode(said(1000)).decode())
+        began = phone.now
+        assert await phone.session.hangup_after_playback() is Fate.PENDING
+        assert phone.now - began == pytest.approx(9, abs=0.01)
         await settle()
         assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
 

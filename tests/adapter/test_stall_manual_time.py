@@ -139,6 +139,7 @@ def number_of(command: PlayAudio) -> int:
     return int.from_bytes(base64.b64decode(command.payload)[:4], "big")
 
 
+@pytest.mark.timeout(300)  # 13 s on asyncio, 33 on trio, on two busy cores
 async def test_ten_minutes_of_stall_are_bounded_and_what_is_left_is_the_newest() -> None:
     app = VoiceApp(limits=LIMITS, timings=TIMINGS)
     over, minutes, held = anyio.Event(), list[CallStats](), 0

@@ -254,6 +254,19 @@ def test_there_is_no_delay_to_tell_while_the_lane_is_full() -> None:
     assert small.audio_delay(len(PACKET), 20, ahead_ms=30_000) is None
 
 
+def test_there_is_no_delay_to_tell_until_the_clear_has_left() -> None:
+    session = a_session(START)
+    session.send_media(PACKET)
+    texts(session)
+    session.interrupt()
+    assert session.audio_delay(216, 20, ahead_ms=10) is None
+    texts(session)
+    assert session.audio_delay(216, 20, ahead_ms=10) == 0
+    hears(session, ClearedAudio())
+    hears(session, ClearedAudio())  # nobody asked for this one
+    assert session.audio_delay(216, 20, ahead_ms=10) == 0
+
+
 def test_what_is_told_to_fit_fits_with_the_message_around_it() -> None:
     size = text_size()
     assert size - len(PACKET) <= 100

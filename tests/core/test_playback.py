@@ -229,7 +229,7 @@ def check_totals(ledger: PlaybackLedger, now: float) -> None:
 
 @given(st.lists(_acks, max_size=40))
 def test_whatever_arrives_each_checkpoint_ends_once(steps: list[tuple[Any, ...]]) -> None:
-    ledger, now, heard = a_ledger(max_checkpoints=3), 0.0, 0.0
+    ledger, now, heard, earlier = a_ledger(max_checkpoints=3), 0.0, 0.0, 0.0
     open_names: set[str] = set()
     ended: dict[str, Fate | None] = {}
     for method, *arguments in steps:
@@ -245,7 +245,9 @@ def test_whatever_arrives_each_checkpoint_ends_once(steps: list[tuple[Any, ...]]
         getattr(ledger, method)(*arguments, **timed)
         check_totals(ledger, now)
         if method == "stream_began":
-            heard = 0.0
+            assert ledger.earlier_ms >= earlier + heard - 1e-6
+            heard, earlier = 0.0, ledger.earlier_ms
+        assert ledger.earlier_ms == earlier
         assert heard - 1e-6 <= ledger.heard_ms(now)  # what was heard stays heard
         heard = ledger.heard_ms(now)
         assert set(ledger.pending) <= open_names  # nothing reopens by itself
