@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import cast
 
 import anyio
@@ -11,63 +10,11 @@ import anyio
 from plivo_anyio._transport import ByteIO, TransportLost
 from plivo_core import Command, InvalidMessage
 from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
-from plivo_core.platform import (
-    CallMode,
-    PlatformCall,
-    PlatformEvent,
-    Scenario,
-    ScenarioRun,
-    SocketAction,
-    Step,
-)
+from plivo_core.platform import PlatformEvent, ScenarioRun, SocketAction, Step
+from plivo_core.platform._live import LiveCall, LiveScenario
 from plivo_core.wire import Headers
 
-__all__ = ["Line", "OpenScenario"]
-
-
-class _OpenCall(PlatformCall):
-    """One whose script is written while it plays."""
-
-    def play(self, *steps: Step, now: float) -> None:
-        """Go on with ``steps``. Raises ConfigError for what the mode of the call cannot play."""
-        before = list(self._script)
-        self._script.extend(steps)
-        try:
-            self._check_script()
-        except BaseException:
-            self._script.clear()
-            self._script.extend(before)
-            raise
-        self.handle_timeout(now=now)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a step is not over yet."""
-        return self._step is not None or bool(self._script)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenScenario(Scenario):
-    """A call without a script. ``title`` is the call's id."""
-
-    filename: str = ""
-    mode: CallMode = "agent"
-    content_type: str = "audio/x-mulaw"
-    sample_rate: int = 8000
-    steps: tuple[Step, ...] = ()
-    rest: tuple[()] = field(default=())
-
-    def call(self) -> PlatformCall:
-        return _OpenCall(
-            mode=self.mode,
-            settings=self.settings,
-            call_uuid=self.title,
-            agent_session_id=f"session-of-{self.title}",
-            stream_id=f"stream-of-{self.title}",
-            seconds_per_character=self.seconds_per_character,
-            content_type=self.content_type,
-            sample_rate=self.sample_rate,
-        )
+__all__ = ["Line"]
 
 
 class Line:
@@ -75,7 +22,7 @@ class Line:
 
     def __init__(
         self,
-        scenario: OpenScenario,
+        scenario: LiveScenario,
         stream: ByteIO,
         *,
         random_bytes: Callable[[int], bytes],
@@ -110,8 +57,8 @@ class Line:
         return self.run.finished or self._gone
 
     @property
-    def call(self) -> _OpenCall:
-        return cast("_OpenCall", self.run.call)
+    def call(self) -> LiveCall:
+        return cast("LiveCall", self.run.call)
 
     def _sent(self, event: PlatformEvent) -> None:
         self.began = True

@@ -30,10 +30,11 @@ from plivo_anyio._site import Site
 from plivo_anyio._transport import ByteIO, StreamIO, StreamTransport
 from plivo_anyio.testing._call import Call, HandlerError
 from plivo_anyio.testing._clock import Clock, JumpingClock, RealClock, TrioClock
-from plivo_anyio.testing._line import Line, OpenScenario
+from plivo_anyio.testing._line import Line
 from plivo_anyio.testing._pipe import a_connection
 from plivo_core import Event, ServerConnection
 from plivo_core.platform import AgentSettings, CallMode
+from plivo_core.platform._live import LiveScenario
 from plivo_core.wire import Headers
 
 __all__ = ["Platform", "Server", "Stage"]
@@ -103,7 +104,7 @@ class Stage(abc.ABC):
         up. Raises AssertionError when the application refuses.
         """
         __tracebackhide__ = True
-        scenario = OpenScenario(
+        scenario = LiveScenario(
             title=f"call-{next(self._numbers)}",
             mode=mode,
             settings=settings or AgentSettings(),
@@ -151,7 +152,7 @@ class Stage(abc.ABC):
         """Return when everything has happened that happens now, if that can be known."""
 
     async def _dial(
-        self, app: VoiceApp, scenario: OpenScenario, target: str, headers: Headers
+        self, app: VoiceApp, scenario: LiveScenario, target: str, headers: Headers
     ) -> Line:
         stream, host = await self._connect(app)
         try:

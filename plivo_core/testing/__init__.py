@@ -3,14 +3,20 @@
 The only part of ``plivo_core`` that imports hypothesis (extra ``testing``); it loads on first use.
 """
 
+from plivo_core.testing._agent_end import AgentEnd, AgentError, ReactingAgent
 from plivo_core.testing._calls import CallMode, conversations, scripts
 from plivo_core.testing._commands import commands
 from plivo_core.testing._events import agent_events, events, hostile_messages, stream_events
+from plivo_core.testing._machine import AgentMachine
 from plivo_core.testing._play import play_scenario
 from plivo_core.testing._wire import chunkings, client_frames, hostile_frames, hostile_heads
 
 __all__ = [
+    "AgentEnd",
+    "AgentError",
+    "AgentMachine",
     "CallMode",
+    "ReactingAgent",
     "agent_events",
     "chunkings",
     "client_frames",

@@ -32,6 +32,7 @@ def run(folder: Path, agent: str) -> tuple[int, str]:
             str(folder),
         ],
         cwd=folder,
+        check=False,
         capture_output=True,
         text=True,
         timeout=50,
@@ -69,8 +70,7 @@ def test_it_is_green(tmp_path: Path) -> None:
         (
             '"total": order.total',
             '"total": order.sum',
-            "AssertionError: step 4, call.expects_tool('check_order', {'total': '42.00 USD'}): "
-            "the agent answered with an error",
+            "call.expects_tool('check_order', {'total': '42.00 USD'}): the agent answered with an",
         ),
         (
             'session.data["refund"] = order_id',
