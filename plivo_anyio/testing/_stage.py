@@ -60,7 +60,8 @@ class Stage(abc.ABC):
         self._numbers = itertools.count(1)
         self._calls: list[Call] = []
         self._apps: dict[VoiceApp, list[tuple[Registry, Handler | None]]] = {}
-        self._errors: list[HandlerError] = []
+        self.errors: list[HandlerError] = []
+        """What handlers have raised and no test has asked for."""
 
     def __enter__(self: S) -> S:
         start = anyio.from_thread.start_blocking_portal(self._backend, self._clock.options)
@@ -112,9 +113,9 @@ class Stage(abc.ABC):
             sample_rate=sample_rate,
             seconds_per_character=self.per_character,
         )
-        self._watch(app)
+        self.watch(app)
         line = self.do(self._dial, app, scenario, target, headers)
-        call = Call(self, app, line, self._errors)
+        call = Call(self, app, line, self.errors)
         self._calls.append(call)
         call.begin()
         return call
@@ -125,6 +126,10 @@ class Stage(abc.ABC):
         if self._main.done():
             self._main.result()  # raises what ended it
         return cast("T", self._portal.call(self._released, function, *args))
+
+    def start_soon(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Have a task for the rest of the test. For the event loop's thread."""
+        self._tasks.start_soon(function)
 
     def calls_of(self, app: VoiceApp) -> int:
         """How many calls of ``app`` go on."""
@@ -154,7 +159,7 @@ class Stage(abc.ABC):
     async def _dial(
         self, app: VoiceApp, scenario: LiveScenario, target: str, headers: Headers
     ) -> Line:
-        stream, host = await self._connect(app)
+        stream, host = await self.connect(app)
         try:
             line = Line(
                 scenario,
@@ -168,17 +173,17 @@ class Stage(abc.ABC):
             with anyio.CancelScope(shield=True):
                 await stream.aclose()
             raise
-        self._tasks.start_soon(line.hold)
+        self.start_soon(line.hold)
         await line.until(lambda: line.began, _PATIENCE)
         return line
 
     @abc.abstractmethod
-    async def _connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
+    async def connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
         """A connection to ``app``, and the name of its host."""
 
     # -- handlers that raise -------------------------------------------------------------------
 
-    def _watch(self, app: VoiceApp) -> None:
+    def watch(self, app: VoiceApp) -> None:
         """Hear of what its handlers raise, before its own ``on_handler_error`` does."""
         if app not in self._apps:
             registries = [each._registry for each in app._apps()]
@@ -188,7 +193,7 @@ class Stage(abc.ABC):
 
     def _overhear(self, handler: Handler | None) -> Handler:
         def note(session: CallSession, event: Event | None, error: Exception) -> None:
-            self._errors.append(HandlerError(session.call_uuid, event, error))
+            self.errors.append(HandlerError(session.call_uuid, event, error))
 
         async def tell(session: CallSession, event: Event | None, error: Exception) -> None:
             note(session, event, error)
@@ -217,7 +222,7 @@ class Platform(Stage):
         self._sites: dict[VoiceApp, Site] = {}
         self._drivers: list[Driver] = []
 
-    async def _connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
+    async def connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
         if app not in self._sites:
             self._sites[app] = app._site()
         ours, theirs = a_connection()
@@ -230,7 +235,7 @@ class Platform(Stage):
             on_request=lambda: None,
         )
         self._drivers.append(driver)
-        self._tasks.start_soon(driver.run)
+        self.start_soon(driver.run)
         return ours, "test"
 
     async def settle(self) -> None:
@@ -266,6 +271,6 @@ class Server(Stage):
             self._addresses[app] = await self._tasks.start(app.serve, "127.0.0.1", 0)
         return self._addresses[app]
 
-    async def _connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
+    async def connect(self, app: VoiceApp) -> tuple[ByteIO, str]:
         host, port = await self._serve(app)
         return StreamIO(await anyio.connect_tcp(host, port)), f"{host}:{port}"

@@ -125,6 +125,8 @@ class AgentMachine(RuleBasedStateMachine):
     """The kinds of call the agent takes."""
     tools: Sequence[str] = ("check_order", "end_call")
     """What the model may call, in modes ``agent`` and ``raw``."""
+    pieces: Sequence[int] = (0, 0, 0, 1, 7)
+    """How many bytes may arrive at a time; 0: all that there are."""
     tool_seconds: float = 30.0
     """How long a tool may take to be answered."""
     barge_in_seconds: float = 1.0
@@ -155,7 +157,7 @@ class AgentMachine(RuleBasedStateMachine):
 
     @initialize(
         mode=st.runner().flatmap(lambda machine: st.sampled_from(list(machine.modes))),
-        piece=st.sampled_from([0, 0, 0, 1, 7]),
+        piece=st.runner().flatmap(lambda machine: st.sampled_from(list(machine.pieces))),
     )
     def the_phone_rings(self, mode: CallMode, piece: int) -> None:
         """The agent accepts a call whose bytes come in pieces of that size; 0: whole."""
