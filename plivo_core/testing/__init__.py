@@ -9,6 +9,14 @@ from plivo_core.testing._commands import commands
 from plivo_core.testing._events import agent_events, events, hostile_messages, stream_events
 from plivo_core.testing._machine import AgentMachine
 from plivo_core.testing._play import play_scenario
+from plivo_core.testing._rest import (
+    answer_objects,
+    answers,
+    page_objects,
+    rest_failures,
+    rest_responses,
+)
+from plivo_core.testing._scenarios import scenarios
 from plivo_core.testing._wire import chunkings, client_frames, hostile_frames, hostile_heads
 
 __all__ = [
@@ -18,6 +26,8 @@ __all__ = [
     "CallMode",
     "ReactingAgent",
     "agent_events",
+    "answer_objects",
+    "answers",
     "chunkings",
     "client_frames",
     "commands",
@@ -26,7 +36,11 @@ __all__ = [
     "hostile_frames",
     "hostile_heads",
     "hostile_messages",
+    "page_objects",
     "play_scenario",
+    "rest_failures",
+    "rest_responses",
+    "scenarios",
     "scripts",
     "stream_events",
 ]
