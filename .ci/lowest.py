@@ -14,7 +14,9 @@ try:
 except ImportError:  # Python 3.10, where the tools that we install need tomli as well
     import tomli as tomllib
 
-REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(\[[\w,-]+\])?>=(?P<floor>[\w.]+)")
+REQUIREMENT = re.compile(
+    r"(?P<name>[\w.-]+)(\[[\w,-]+\])?>=(?P<floor>[\w.]+)(; python_version < '3.11')?"
+)
 
 
 def main() -> None:

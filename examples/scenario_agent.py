@@ -75,10 +75,10 @@ async def beep(session: CallSession, event: ev.VoicemailBeep) -> None:
     session.hangup()
 
 
-@app.on(ev.AgentToolFailed)
-@app.on(ev.ParticipantAdded)
-@app.on(ev.CallTransferred)
-@app.on(ev.AgentHandoff)
+@app.on("agent_tool.failed")
+@app.on("participant.added")
+@app.on("call.transferred")
+@app.on("agent.handoff")
 async def note(session: CallSession, event: object) -> None:
     session.inject(f"{type(event).__name__}.")
 
@@ -93,9 +93,9 @@ async def echo(session: CallSession, event: ev.StreamMedia) -> None:
         session.send_checkpoint("first packet")
 
 
-@app.on(ev.PlayedStream)
-@app.on(ev.ClearedAudio)
-@app.on(ev.StreamDtmf)
+@app.on("playedStream")
+@app.on("clearedAudio")
+@app.on("dtmf")
 async def answer_by_keys(session: CallSession, event: object) -> None:
     session.send_stream_dtmf("1" if isinstance(event, ev.PlayedStream) else "2")
 

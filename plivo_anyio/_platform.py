@@ -13,6 +13,7 @@ from anyio.abc import ByteStream
 
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
+from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
 from plivo_core.platform import (
     PlatformCall,
     PlatformEvent,
@@ -21,7 +22,6 @@ from plivo_core.platform import (
     ScenarioRun,
     SocketAction,
 )
-from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
 
 __all__ = ["drive_scenario", "place_call", "run_scenario"]
 

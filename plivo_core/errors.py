@@ -106,12 +106,19 @@ class ConfigError(PlivoError, ValueError):
 class ScenarioError(ConfigError):
     """A scenario cannot be played as it is written; see docs/scenarios.md.
 
-    ``filename`` and ``line`` (from 1) say where, ``found`` what stands there, ``expected`` what may,
-    ``nearest`` the valid word that ``found`` resembles (empty: none does).
+    ``filename`` and ``line`` (from 1) say where, ``found`` what stands there, ``expected`` what
+    may, ``nearest`` the valid word that ``found`` resembles (empty: none does).
     """
 
     def __init__(
-        self, problem: str, *, filename: str, line: int, found: str, expected: str, nearest: str = ""
+        self,
+        problem: str,
+        *,
+        filename: str,
+        line: int,
+        found: str,
+        expected: str,
+        nearest: str = "",
     ) -> None:
         super().__init__(
             f"{filename}, line {line}: {problem}: found {found}, expected {expected}",

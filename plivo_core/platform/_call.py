@@ -1,10 +1,8 @@
 """Plivo's side of one call, as a pure state machine that plays a script.
 
-It keeps the core's contract at the level of values: commands in, events out, one deadline. It
-reacts to commands as PROTOCOL.md 10 and 11 say the platform does, in the order stated there, and
-plays audio in real time both ways: checkpoints come back when theirs has been heard, and the
-caller's sound leaves frame by frame. Words are the :class:`~plivo_core.platform._voice.Voice`'s
-business. What the platform does beyond a call (REST, signed callbacks) is not here.
+It keeps the core's contract at the level of values: commands in, events out, one deadline. Here are
+the script and the end of the call; what the platform does by itself is in ``_reactions``, who
+speaks in ``_voice``. What it does beyond a call (REST, signed callbacks) is elsewhere.
 """
 
 from __future__ import annotations
@@ -12,45 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from plivo_core.commands import (
-    Checkpoint,
-    ClearAudio,
-    Command,
-    ExtendWait,
-    Hangup,
-    Play,
-    PlayAudio,
-    SendDtmf,
-    Speak,
-    Text,
-    ToolError,
-    ToolResult,
-    Transfer,
-    Update,
-)
+from plivo_core.commands import Command, PlayAudio
 from plivo_core.errors import ConfigError, LocalProtocolError
-from plivo_core.events import (
-    AgentHandoff,
-    AgentSessionEnded,
-    CallTransferred,
-    ClearedAudio,
-    Dtmf,
-    DtmfSent,
-    Error,
-    Interruption,
-    InvalidMessage,
-    PlayCompleted,
-    PlayedStream,
-    StreamDtmf,
-    StreamStop,
-    ToolCall,
-)
+from plivo_core.events import AgentSessionEnded, InvalidMessage, StreamStop
 from plivo_core.platform._idle import IdleClock
 from plivo_core.platform._microphone import Microphone
 from plivo_core.platform._observer import Observation, Observer
 from plivo_core.platform._opening import choose_format, opening
 from plivo_core.platform._outbox import NEVER, Outbox, PlatformEvent
-from plivo_core.platform._queue import PlaybackQueue
+from plivo_core.platform._reactions import WITHOUT_STREAM, Reactions
 from plivo_core.platform._settings import AgentSettings, CallMode
 from plivo_core.platform._steps import (
     AgentSpeaks,
@@ -67,11 +35,10 @@ from plivo_core.platform._steps import (
     Until,
 )
 from plivo_core.platform._voice import Voice
-from plivo_core.playback import audio_duration_ms
 
 __all__ = ["PlatformCall"]
 
-_WITHOUT_STREAM = ("agent", "text", "speech")
+_INVALID = 1000  # kept; an application may send any number
 
 
 class PlatformCall:
@@ -117,29 +84,30 @@ class PlatformCall:
             self._out, self._settings, mode=mode, per_character=seconds_per_character
         )
         self._idle = IdleClock(self._settings)
+        self._platform = Reactions(
+            self._out, self._voice, self._idle, self._settings, mode=mode, stream_id=stream_id
+        )
         self._observer = Observer()
         self._step: Step | None = None  # the one being waited for
         self._step_until = 0.0
-        self._unanswered: dict[str, Error] = {}  # tool calls, and what is said of each in the end
-        self._tokens: list[str] = []
         self._started_at = 0.0
-        self._hang_up_at: float | None = None
         self._finished = False
         self._closed: int | None = None
-        self.playback = PlaybackQueue()
+        self.playback = self._platform.playback
         """The audio of the application on its way to the caller's ear."""
         self.invalid: list[InvalidMessage] = []
+        """What the application sent that was no command, the first 1,000."""
 
     def _check_script(self) -> None:
         for step in self._script:
             if isinstance(step, CallerPlays):
-                if self._mode in _WITHOUT_STREAM:
+                if self._mode in WITHOUT_STREAM:
                     raise ConfigError(
                         f"CallerPlays needs a stream, and a call of mode {self._mode!r} has none",
                         hint="use mode='raw' or 'stream', or caller_says() for words",
                     )
                 self._microphone.check(step.audio, step.frame_ms)
-            elif isinstance(step, CallerSays) and self._mode not in _WITHOUT_STREAM:
+            elif isinstance(step, CallerSays) and self._mode not in WITHOUT_STREAM:
                 raise ConfigError(
                     f"CallerSays has words, and in mode {self._mode!r} nobody transcribes them",
                     hint="use CallerPlays for sound",
@@ -181,7 +149,7 @@ class PlatformCall:
             stream_id=self._stream_id,
         ):
             self._out.say(event, now=now)
-        if self._settings.welcome_greeting and self._mode in _WITHOUT_STREAM:
+        if self._settings.welcome_greeting and self._mode in WITHOUT_STREAM:
             self._voice.speak(self._settings.welcome_greeting, source="greeting", now=now)
         self._advance(now)
 
@@ -192,24 +160,24 @@ class PlatformCall:
             self._advance(now)
             return
         if isinstance(command, InvalidMessage):
-            self.invalid.append(command)
+            if len(self.invalid) < _INVALID:
+                self.invalid.append(command)
             return
         said_at = self._out.said_at
         if isinstance(command, PlayAudio) and self._out.sounded_at is not None:
             said_at = self._out.sounded_at  # an echo answers the sound, not the opening
         latency = None if said_at is None else now - said_at
         self._observer.receive(command, latency=latency, now=now)
-        self._react(command, now)
+        self._platform.react(command, now=now)
         self._tick(now)
         self._advance(now)
 
     def receive_close(self, code: int = 1006, *, now: float) -> None:
-        """The WebSocket is gone, whoever closed it: nothing more is said. Idempotent."""
-        if self._closed is None:
-            self._tick(now)
-            self._closed = code
-            self._finish(now)
-            self._advance(now)
+        """The WebSocket is gone, whoever closed it: nothing more is said."""
+        self._tick(now)
+        self._closed = code
+        self._finish(now)
+        self._advance(now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due; harmless if early."""
@@ -237,9 +205,7 @@ class PlatformCall:
 
     def deadline(self) -> float | None:
         """When to call handle_timeout(); None: the script waits for nothing, or is over."""
-        waits = [] if self._finished else [self._out.due, self._idle_due]
-        if self._hang_up_at is not None and not self._finished:
-            waits.append(self._hang_up_at)
+        waits = [] if self._finished else [self._out.due, self._platform.due]
         if self._step is not None:
             waits.append(self._step_until)
         due = min(waits, default=NEVER)
@@ -258,7 +224,7 @@ class PlatformCall:
         elif self._finished:
             pass  # what could still be seen is; what was to be done is not
         elif isinstance(step, Emit):
-            self._emit(step.event, now)
+            self._platform.emit(step.event, now=now)
         elif isinstance(step, AgentSpeaks):
             ends_at = self._voice.speak(step.text, source="generate_reply", now=now)
             self._step_until = ends_at if step.wait else now
@@ -275,11 +241,11 @@ class PlatformCall:
             self._observer.watch(step)
             self._step_until = now + (step.during or 0.0)
         elif isinstance(step, Interrupt):
-            self._interrupt(now)
+            self._platform.interrupt(now)
         elif isinstance(step, Fault):
             self._out.do(step)
             self._observer.note(step.label, met=True, now=now)
-        elif self._hang_up_at is None:
+        elif not self._platform.hangs_up:
             self._end(step.reason, now)
         self._tick(now)
 
@@ -314,103 +280,15 @@ class PlatformCall:
             self._observer.note(step.label, met=True, now=now)
         return seen
 
-    def _emit(self, event: PlatformEvent, now: float) -> None:
-        self._out.say(event, now=now)
-        if isinstance(event, (Dtmf, StreamDtmf)):
-            self._idle.caller_acts(now)
-        elif isinstance(event, ToolCall):
-            # What the model is told then is not documented; that the call fails is (5.5).
-            timeout = self._settings.tool_call_timeout_s
-            failure = Error(
-                code="tool_call_timeout",
-                message=f"no answer to {event.name} ({event.id}) within {timeout:g} s",
-            )
-            self._unanswered[event.id] = failure
-            self._out.later(now + timeout, failure)
-
-    # -- the platform's reactions --------------------------------------------------------------
-
-    def _react(self, command: Command, now: float) -> None:
-        of_stream = isinstance(command, (PlayAudio, Checkpoint, ClearAudio))
-        if self._mode in (_WITHOUT_STREAM if of_stream else ("stream",)):
-            return  # nobody there to act on it; an Expect still sees it
-        if isinstance(command, PlayAudio):
-            ms = audio_duration_ms(command.payload, command.content_type, command.sample_rate)
-            self.playback.put(ms, now=now)
-        elif isinstance(command, Checkpoint):
-            if self._any_audio(now):  # it comes only if some was played (PROTOCOL.md 13)
-                event = PlayedStream(name=command.name, stream_id=self._stream_id)
-                self._out.later(self.playback.plays_until, event)
-        elif isinstance(command, ClearAudio):
-            self.playback.clear(now=now)
-            # Pending checkpoints are not acknowledged (PROTOCOL.md 13).
-            self._out.cancel(lambda event: isinstance(event, PlayedStream))
-            self._out.say(ClearedAudio(stream_id=self._stream_id), now=now)
-        elif isinstance(command, (ToolResult, ToolError)):
-            failure = self._unanswered.pop(command.id, None)
-            self._out.cancel(lambda event: event is failure)
-        elif isinstance(command, Speak):
-            self._voice.speak(command.text, source="say", now=now)
-        elif isinstance(command, Text):
-            self._tokens.append(command.token)
-            if command.last:
-                self._voice.speak("".join(self._tokens), source="text", now=now)
-                self._tokens.clear()
-        elif isinstance(command, SendDtmf):
-            self._out.say(DtmfSent(digits=command.digits), now=now)
-        elif isinstance(command, Play):
-            self._out.later(now + len(command.audio_data) * 0.75 / 32000, PlayCompleted())
-        elif isinstance(command, Transfer):
-            self._out.say(CallTransferred(destination=list(command.destination)), now=now)
-        elif isinstance(command, Update):
-            self._voice.opt_in(command.fields.get("events"))
-            if "system_prompt" in command.fields and {"tools", "llm"} & set(command.fields):
-                self._out.say(AgentHandoff(), now=now)
-        elif isinstance(command, ExtendWait):
-            self._idle.extend(now)
-        elif isinstance(command, Hangup):
-            # A farewell that is being spoken is heard to its end.
-            self._hang_up_at = max(now, self._voice.speech_ends_at)
-
-    def _interrupt(self, now: float) -> None:
-        self._voice.interrupt(now)
-        self._idle.caller_acts(now)
-        if self._mode == "raw" and self.playback.lead_ms(now) > 0:
-            position = round(self.playback.heard_ms(now) / 1000, 3)
-            self._out.say(Interruption(playback_position_s=position), now=now)
-
-    def _any_audio(self, now: float) -> bool:
-        return self.playback.lead_ms(now) > 0 or self.playback.heard_ms(now) > 0
-
     # -- the end -------------------------------------------------------------------------------
-
-    @property
-    def _idle_due(self) -> float:
-        if self._mode == "stream" or self._hang_up_at is not None:
-            return NEVER  # nobody there to mind the silence, or not for long
-        return self._idle.due(max(self._voice.busy_until, self.playback.plays_until))
 
     def _tick(self, now: float) -> None:
         """Do everything that is due by itself."""
-        while not self._finished:
-            idle, hang_up = self._idle_due, self._hang_up_at
-            due = idle if hang_up is None else hang_up
-            if due > now:
-                break
+        while not self._finished and (due := self._platform.due) <= now:
             self._out.tick(due)
-            if hang_up is None:
-                self._mind_the_silence(due)
-            else:
-                self._end("agent_hangup", now)
+            if (reason := self._platform.lose_patience(due)) is not None:
+                self._end(reason, now)
         self._out.tick(now)
-
-    def _mind_the_silence(self, now: float) -> None:
-        event = self._idle.tell(now)
-        self._out.say(event, now=now)
-        if event.reason == "max_retries_exhausted":
-            self._end("idle_timeout", now)
-        elif self._settings.reminder_message:
-            self._voice.speak(self._settings.reminder_message, source="reminder", now=now)
 
     def _end(self, reason: str, now: float) -> None:
         self._out.tick(now)

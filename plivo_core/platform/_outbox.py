@@ -28,7 +28,7 @@ from plivo_core.platform._steps import Fault, Until
 
 __all__ = ["NEVER", "Outbox", "PlatformEvent"]
 
-PlatformEvent: TypeAlias = "AgentEvent | StreamEvent | UnknownEvent"
+PlatformEvent: TypeAlias = AgentEvent | StreamEvent | UnknownEvent
 
 NEVER = float("inf")
 _NUMBERED = (StreamStart, StreamMedia, StreamDtmf, PlayedStream, ClearedAudio, StreamStop)

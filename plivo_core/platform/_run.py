@@ -14,7 +14,6 @@ from enum import Enum
 
 from plivo_core.commands import Command
 from plivo_core.connection import ClientConnection
-from plivo_core.errors import SendQueueFull, SessionClosedError
 from plivo_core.events import Ended, InvalidMessage
 from plivo_core.platform._observer import Observation
 from plivo_core.platform._outbox import PlatformEvent
@@ -100,7 +99,7 @@ class ScenarioRun:
         self._out: deque[bytes | SocketAction] = deque()
         self._began = self._now = now
         self._upgraded = False
-        self._half_closed = False
+        self._mute = False
         self._piece = 0  # bytes per send; 0: as many as there are
         self._stalled_until = float("-inf")
         self._armed: str = ""  # reorder or duplicate: what happens to the next event
@@ -117,11 +116,13 @@ class ScenarioRun:
 
     def receive_eof(self, *, now: float) -> None:
         """The application will send nothing more. Idempotent."""
+        self._out.clear()
         self._conn.receive_eof(now=now)
         self._drain(now)
 
     def send_failed(self, *, now: float) -> None:
         """The bytes last taken never left."""
+        self._out.clear()
         self._conn.send_failed(now=now)
         self._drain(now)
 
@@ -134,10 +135,11 @@ class ScenarioRun:
     def data_to_send(self) -> bytes:
         """Bytes for the application; call until ``b""``. Each is to be sent by itself."""
         self._flush()
-        if not self._out or isinstance(self._out[0], SocketAction):
-            return b""
-        data = self._out.popleft()
-        assert isinstance(data, bytes)
+        parts: list[bytes] = []
+        while self._out and isinstance(part := self._out[0], bytes):
+            self._out.popleft()
+            parts.append(part)
+        data = b"".join(parts)
         if self._piece and len(data) > self._piece:
             self._out.appendleft(data[self._piece :])
             data = data[: self._piece]
@@ -211,13 +213,10 @@ class ScenarioRun:
 
     def _say_all(self, now: float) -> None:
         while self._ended is None and (item := self.call.next_item()) is not None:
-            try:
-                if isinstance(item, Fault):
-                    self._do(item, now)
-                else:
-                    self._say(item, now)
-            except (SessionClosedError, SendQueueFull):
-                pass  # the application has closed already, or reads nothing: its Ended tells
+            if isinstance(item, Fault):
+                self._do(item, now)
+            else:
+                self._say(item, now)
         if self.call.finished and self._held is not None and self._ended is None:
             self._send(self._held, now)
             self._held = None
@@ -237,6 +236,7 @@ class ScenarioRun:
     def _send(self, event: PlatformEvent, now: float) -> None:
         self._on_sent(event)
         self._conn.send(event, now=now)
+        self._flush()  # a script is what it is: no budget of the connection's may drop a part
 
     def _do(self, fault: Fault, now: float) -> None:
         kind = fault.kind
@@ -246,30 +246,28 @@ class ScenarioRun:
             self._conn.send_text(b"\xff" * fault.size, now=now)
         elif kind == "oversized":
             self._conn.send_text("x" * fault.size, now=now)
-        elif kind in ("reorder", "duplicate"):
+        self._flush()
+        if kind in ("reorder", "duplicate"):
             self._armed = kind
         elif kind == "split":
-            self._flush()
             self._piece = fault.size
         elif kind == "stall":
             self._stalled_until = now + fault.seconds
-        else:
-            self._flush()
-            if kind == "bad_frame":
-                self._out.append(_BAD_FRAME)
-            elif kind == "half_close":
-                self._out.append(SocketAction.HALF_CLOSE)
-                self._half_closed = True
-            else:
-                self._out.append(SocketAction.DROP)
-                self._half_closed = True
-                self._conn.send_failed(now=now)
-                self._drain(now)
+        elif kind == "bad_frame":
+            self._out.append(_BAD_FRAME)
+        elif kind == "half_close":
+            self._out.append(SocketAction.HALF_CLOSE)
+            self._mute = True
+        elif kind == "drop":
+            self._out.append(SocketAction.DROP)
+            self._mute = True
+            self._conn.send_failed(now=now)
+            self._drain(now)
 
     def _flush(self) -> None:
         """Behind what was queued here, what the connection has to send."""
         while data := self._conn.data_to_send():
-            if not self._half_closed:
+            if not self._mute:
                 self._out.append(data)
 
     def _close_if_over(self, now: float) -> None:

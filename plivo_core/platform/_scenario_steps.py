@@ -22,6 +22,8 @@ from plivo_core.events import (
     ToolCall,
     VoicemailBeep,
     VoicemailDetected,
+    parse_event,
+    serialize_event,
 )
 from plivo_core.platform._microphone import AudioFormat
 from plivo_core.platform._scenario_text import Table
@@ -112,6 +114,7 @@ class StepReader:
                 f"one of {', '.join(sorted(key for key in _VERBS if _VERBS[key].late))}",
                 key=name,
             )
+        table.text("label", "")
         steps = verb.read(self, table)
         if any(isinstance(s, HangUp) or (isinstance(s, Fault) and s.kind == "drop") for s in steps):
             self._over = table.name
@@ -213,7 +216,12 @@ class StepReader:
         kind = self._event(table, "emit")
         values = table.table("fields")
         values.only(_names_of(kind))
-        return (Emit(kind(**values.values)),)
+        event = kind(**values.values)
+        if parse_event(serialize_event(event)) != event:  # a field of the wrong kind is no field
+            found = repr(dict(values.values))
+            problem = f"'fields' of {table.name} are of the wrong type"
+            table.fail(problem, found, f"those of {kind.type}", key="fields")
+        return (Emit(event),)
 
     # -- time, and what must be seen -----------------------------------------------------------
 

@@ -18,7 +18,7 @@ from plivo_core.errors import ConfigError, ScenarioError
 
 __all__ = ["Source", "Table"]
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[.=]""")
 _AT_LINE = re.compile(r"\(at (?:line (\d+)|end of document)")
 
@@ -35,25 +35,21 @@ class Source:
         self.values = self._load(text)
 
     def _scan(self) -> None:
-        section, counts, quote = ("", 0), dict[str, int](), ""
+        section, index, quote = "", 0, ""
+        counts: dict[str, int] = {}
         for number, line in enumerate(self._lines, 1):
             if quote:  # inside a multi-line string
                 if quote in line:
                     quote = ""
                 continue
             if header := _HEADER.match(line):
-                name = header[2]
-                index = counts[name] = counts.get(name, -1) + 1
-                if header[1] == "[" and "." in name:  # of the table above: [steps.where]
-                    parent, _, key = name.partition(".")
-                    section = (parent, counts.get(parent, 0))
-                    self._keys.setdefault((*section, key), number)
-                    section = (name, index)
-                else:
-                    section = (name, index)
-                self._sections[section] = number
-            elif key := _KEY.match(line):
-                self._keys.setdefault((*section, key[1]), number)
+                section = header[1]
+                index = counts[section] = counts.get(section, -1) + 1
+                self._sections[section, index] = number
+                outer, _, key = section.partition(".")  # [steps.where] is a key of the last step
+                self._keys.setdefault((outer, counts.get(outer, 0), key), number)
+            elif key_of_line := _KEY.match(line):
+                self._keys.setdefault((section, index, key_of_line[1]), number)
             for mark in ('"""', "'''"):
                 if line.count(mark) % 2:
                     quote = mark
@@ -88,7 +84,8 @@ class Source:
             return line
         if (line := self._sections.get((section, index))) is not None:
             return line
-        return self._keys.get(("", 0, section), 1)  # steps = [ ... ]
+        # steps = [ ... ], or a table that nobody knows
+        return self._keys.get(("", 0, section)) or self._sections.get((key, 0), 1)
 
 
 class Table:
@@ -127,7 +124,7 @@ class Table:
 
     def unknown(self, what: str, word: str, known: Collection[str], *, key: str) -> NoReturn:
         """Complain about a word that is none of ``known``."""
-        near = get_close_matches(word, known, 1, 0.5)
+        near = get_close_matches(word, known, 1)
         self.fail(
             f"unknown {what} in {self.name}",
             repr(word),
@@ -194,8 +191,15 @@ class Table:
         return tuple(values)
 
     def table(self, key: str) -> Table:
-        """The table under ``key``; missing: an empty one."""
+        """The table under ``key``, of what JSON can carry; missing: an empty one."""
         values = self._take(key, Mapping, "a table", {})
+        if (odd := _not_json(values)) is not None:
+            self.fail(
+                f"{key!r} of {self.name} holds what no message can",
+                _show(odd),
+                "what JSON can carry",
+                key=key,
+            )
         inner = Table(self._source, values, self._section, self._index, inside=key)
         inner.name = f"{key!r} of {self.name}"
         return inner
@@ -204,6 +208,18 @@ class Table:
         """The tables of the list under ``key``."""
         values = self._take(key, list, f"tables under [[{key}]]", [])
         return [Table(self._source, value, key, number) for number, value in enumerate(values)]
+
+
+def _not_json(value: object) -> object:
+    """The first value in ``value`` that JSON does not know (a date, nan, inf); None: none is."""
+    if isinstance(value, Mapping):
+        value = list(cast("Mapping[str, object]", value).values())
+    if isinstance(value, list):
+        inner = (_not_json(entry) for entry in cast("list[object]", value))
+        return next((odd for odd in inner if odd is not None), None)
+    if isinstance(value, float):
+        return None if -float("inf") < value < float("inf") else value
+    return None if isinstance(value, str | int) else value
 
 
 def _show(value: object) -> str:

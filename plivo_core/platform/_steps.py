@@ -108,7 +108,8 @@ class Interrupt:
 class Expect:
     """Wait for a command of class ``kind`` that holds ``where``, at most ``within`` s.
 
-    ``where`` names attributes, of an Update its fields; a table in it must be part of the value.
+    ``where`` names attributes, of an Update also its fields; a mapping in it must be part of the
+    value, anything else equal to it.
     Commands that came earlier and were not expected yet count. ``label`` names the step in reports.
     """
 
@@ -202,16 +203,26 @@ class HangUp:
 
 
 Step: TypeAlias = (
-    "Emit | Pause | AgentSpeaks | CallerSays | CallerPlays | Interrupt | Expect | Never | Until"
-    " | Closes | Fault | HangUp"
+    Emit
+    | Pause
+    | AgentSpeaks
+    | CallerSays
+    | CallerPlays
+    | Interrupt
+    | Expect
+    | Never
+    | Until
+    | Closes
+    | Fault
+    | HangUp
 )
 
 
 def _holds(value: object, where: Mapping[str, object]) -> bool:
     if isinstance(value, Update):
-        value = value.fields
+        value = {"fields": value.fields, **value.fields}
     elif isinstance(value, RawCommand):
-        value = value.message
+        value = {"message": value.message, **value.message}
     if isinstance(value, Mapping):
         members = cast("Mapping[str, object]", value)
         return all(_fits(wanted, members.get(name, _MISSING)) for name, wanted in where.items())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from plivo_core.events import (
     AgentEvent,
@@ -74,7 +75,7 @@ class Voice:
     def opt_in(self, events: object) -> None:
         """Switch ``vad_events``, ``turn_events`` and ``metrics_events`` on and off."""
         if isinstance(events, Mapping):
-            for name, on in events.items():
+            for name, on in cast("Mapping[str, object]", events).items():
                 (self._events.add if on else self._events.discard)(name)
 
     # -- the caller ----------------------------------------------------------------------------

@@ -10,24 +10,29 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from plivo_core.commands import Command, ToolError, ToolResult
 from plivo_core.events import (
     AgentEvent,
+    AgentFalseInterruption,
     AgentSessionEnded,
     AgentSessionStarted,
     AgentSpeechCompleted,
     AgentSpeechCreated,
     AgentSpeechStarted,
+    AgentStateChanged,
     AgentToolCompleted,
     AgentToolFailed,
     AgentToolStarted,
     Dtmf,
     Error,
     Interruption,
+    LlmAvailabilityChanged,
+    ParticipantAdded,
+    ParticipantRemoved,
     Prompt,
     SessionUsage,
     StreamDtmf,
@@ -40,12 +45,19 @@ from plivo_core.events import (
     TurnCompleted,
     TurnDetected,
     TurnMetrics,
+    UserBackchannel,
     UserIdle,
+    UserStateChanged,
     VadSpeechStarted,
     VadSpeechStopped,
+    VoicemailBeep,
+    VoicemailDetected,
 )
 from plivo_core.platform import (
     AgentSpeaks,
+    CallerPlays,
+    CallerSays,
+    CallMode,
     Emit,
     HangUp,
     Interrupt,
@@ -59,10 +71,9 @@ from plivo_core.platform import (
 
 __all__ = ["CallMode", "conversations", "scripts"]
 
-CallMode: TypeAlias = Literal["agent", "text", "raw", "stream"]
 _Events: TypeAlias = "list[AgentEvent | StreamEvent]"
 
-_MODES: tuple[CallMode, ...] = ("agent", "text", "raw", "stream")
+_MODES: tuple[CallMode, ...] = ("agent", "text", "speech", "raw", "stream")
 _STREAM_ID = "stream-1"
 _FORMATS = {
     "mulaw_8k": ("audio/x-mulaw", 8000, 160),
@@ -85,6 +96,7 @@ class _Talk:
         self.mode = mode
         self.format = draw(st.sampled_from(sorted(_FORMATS)))
         self.tool_calls = self.agent_tools = self.turns = self.idles = self.chunks = 0
+        self.members = 0
 
     def opening(self) -> _Events:
         content_type, rate, _ = _FORMATS[self.format]
@@ -123,7 +135,7 @@ class _Talk:
         speech = [] if self.mode == "text" else self.agent_speaks()
         completed = TurnCompleted(turn_id=turn_id, turn_number=self.turns)
         metrics = TurnMetrics(turn_number=self.turns)
-        return [*self.caller_speaks(), detected, *speech, completed, metrics]
+        return [*self.caller_speaks(), detected, *speech, completed, metrics, SessionUsage()]
 
     def agent_speaks(self) -> _Events:
         text = self.draw(_words)
@@ -156,10 +168,26 @@ class _Talk:
     def notice(self) -> _Events:
         notices: list[AgentEvent] = [
             Error(code="tts_failed", message="no answer"),  # does not end the session
-            SessionUsage(),
             ToolExecuted(tool_name="search_docs"),
+            LlmAvailabilityChanged(llm="first", available=self.draw(st.booleans())),
+            UserStateChanged(old_state="listening", new_state="away"),
+            AgentStateChanged(old_state="idle", new_state="thinking"),
+            UserBackchannel(is_interruption=False, probability=0.1),
+            AgentFalseInterruption(resumed=True),
         ]
         return [self.draw(st.sampled_from(notices))]
+
+    def voicemail(self) -> _Events:
+        if self.draw(st.booleans()):
+            return [VoicemailDetected(result="human", method="audio")]
+        detected = VoicemailDetected(result="machine", method="llm", transcript=self.draw(_words))
+        return [detected, VoicemailBeep(frequency_hz=1000, duration_ms=400)]
+
+    def third_party(self) -> _Events:
+        self.members += 1
+        member = f"member-{self.members}"
+        added = ParticipantAdded(member_id=member, role="user", target="+14155550123")
+        return [added, ParticipantRemoved(member_id=member, role="user")]
 
     def key(self) -> _Events:
         digit = self.draw(_keys)
@@ -209,10 +237,13 @@ _AGENT_PARTS: tuple[Callable[[_Talk], _Events], ...] = (
     _Talk.agent_tool,
     _Talk.idle,
     _Talk.notice,
+    _Talk.voicemail,
+    _Talk.third_party,
 )
 _PARTS: dict[CallMode, tuple[Callable[[_Talk], _Events], ...]] = {
     "agent": _AGENT_PARTS,
     "text": _AGENT_PARTS,
+    "speech": _AGENT_PARTS,
     "raw": (_Talk.audio, *_AGENT_PARTS),
     "stream": (_Talk.audio, _Talk.key),
 }
@@ -239,8 +270,7 @@ def conversations(
 ) -> st.SearchStrategy[list[AgentEvent | StreamEvent]]:
     """Everything the platform says in one legal call, in order.
 
-    ``mode`` is ``"agent"`` (managed pipeline), ``"text"`` (bring your own model), ``"raw"`` (an
-    agent with raw audio) or ``"stream"`` (a plain ``<Stream>``); None draws one. ``max_parts``
+    ``mode`` is that of a :class:`~plivo_core.platform.PlatformCall`; None draws one. ``max_parts``
     bounds the turns, tool calls, key presses and so on between opening and end. Tool calls and
     agent tools have unique ids. The end is ``session.ended``, ``stop``, both (in either order) or
     neither, when the connection just closes.
@@ -251,20 +281,27 @@ def conversations(
 
 
 @st.composite
-def _script(draw: st.DrawFn, mode: Literal["agent", "raw", "stream"]) -> list[Step]:
+def _script(draw: st.DrawFn, mode: CallMode) -> list[Step]:
     talk = _Talk(draw, mode)
     script: list[Step] = []
     waits = st.sampled_from([0.0, 0.02, 1.0, 15.0])
-    kinds = ["audio", "pause"]
+    kinds = ["pause"]
+    if mode in ("raw", "stream"):
+        kinds += ["audio", "plays"]
     if mode != "stream":
         kinds += ["says", "presses", "tool", "agent tool", "speaks", "interrupt"]
-    if mode == "agent":
-        kinds.remove("audio")
+    if mode in ("agent", "text", "speech"):
+        kinds += ["speaks in time"]
     for kind in draw(st.lists(st.sampled_from(kinds), max_size=8)):
         if kind == "audio":
             script += [Emit(packet) for packet in talk.audio()]
         elif kind == "pause":
             script.append(Pause(draw(waits)))
+        elif kind == "plays":
+            sound = draw(st.binary(max_size=1000))  # up to 125 ms
+            script.append(CallerPlays(sound, draw(st.booleans()), draw(st.integers(1, 60))))
+        elif kind == "speaks in time":
+            script.append(CallerSays(draw(_words), None, draw(st.integers(0, 2))))
         elif kind == "says":
             script += caller_says(draw(_words))
         elif kind == "presses":
@@ -288,8 +325,8 @@ def _script(draw: st.DrawFn, mode: Literal["agent", "raw", "stream"]) -> list[St
     return script
 
 
-def scripts(mode: Literal["agent", "raw", "stream"] = "agent") -> st.SearchStrategy[list[Step]]:
-    """Scripts for a :class:`~plivo_core.platform.PlatformCall` of that ``mode``.
+def scripts(mode: CallMode = "agent") -> st.SearchStrategy[list[Step]]:
+    """Scripts for a :class:`~plivo_core.platform.PlatformCall` of that ``mode``, mu-law at 8 kHz.
 
     Some end with the caller's hang-up; the others leave the end to the application.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from plivo_core.commands import SessionCommands
 from plivo_core.connection import ServerConnection
 from plivo_core.events import Event
-from plivo_core.platform import Scenario, ScenarioResult, ScenarioRun, SocketAction
+from plivo_core.platform import Scenario, ScenarioResult, ScenarioRun
 from plivo_core.wire import RequestReceived
 
 __all__ = ["play_scenario"]
@@ -34,13 +34,10 @@ def play_scenario(
             conn.receive_data(data, now=now)
             _answer(conn, react, now)
             moved = True
-        if (action := run.next_action()) is not None:
+        if run.next_action() is not None:  # dropped or half-closed: to a server both are an end
             conn.receive_eof(now=now)
             _answer(conn, react, now)
-            eof, moved = True, True
-            if action is SocketAction.DROP:
-                conn.send_failed(now=now)
-                _answer(conn, react, now)
+            eof = True
         if run.reading and not run.finished:
             while data := conn.data_to_send():
                 run.receive_data(data, now=now)

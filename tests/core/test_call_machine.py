@@ -100,6 +100,7 @@ class CallMachine(RuleBasedStateMachine):
     @initialize(
         case=st.one_of(
             st.tuples(st.just("agent"), scripts("agent")),
+            st.tuples(st.just("text"), scripts("text")),
             st.tuples(st.just("raw"), scripts("raw")),
             st.tuples(st.just("stream"), scripts("stream")),
         ),

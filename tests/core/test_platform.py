@@ -42,6 +42,8 @@ from plivo_core.events import (
     Dtmf,
     DtmfSent,
     Interruption,
+    ParticipantAdded,
+    ParticipantRemoved,
     PlayCompleted,
     PlayedStream,
     Prompt,
@@ -55,10 +57,13 @@ from plivo_core.events import (
     UserIdle,
     VadSpeechStarted,
     VadSpeechStopped,
+    VoicemailBeep,
+    VoicemailDetected,
 )
 from plivo_core.platform import (
     AgentSpeaks,
     CallerPlays,
+    CallMode,
     Emit,
     Expect,
     Gap,
@@ -678,6 +683,9 @@ def test_invalid_messages_of_the_application_are_kept() -> None:
     call, invalid = a_call(), InvalidMessage("{", "invalid_json")
     call.receive_command(invalid, now=0)
     assert call.invalid == [invalid]
+    for _ in range(1000):
+        call.receive_command(invalid, now=0)
+    assert len(call.invalid) == 1000
 
 
 def test_the_clock_may_start_anywhere() -> None:
@@ -690,9 +698,9 @@ def test_the_clock_may_start_anywhere() -> None:
 
 
 @settings(max_examples=60)
-@given(data=st.data(), mode=st.sampled_from(["agent", "raw", "stream"]))
+@given(data=st.data(), mode=st.sampled_from(["agent", "text", "speech", "raw", "stream"]))
 def test_any_script_with_any_commands_keeps_the_order_rules(
-    data: st.DataObject, mode: Mode
+    data: st.DataObject, mode: CallMode
 ) -> None:
     call = PlatformCall(data.draw(scripts(mode)), mode=mode)
     call.start(now=0)
@@ -713,13 +721,18 @@ def test_any_script_with_any_commands_keeps_the_order_rules(
         assert parse_event(serialize_event(event)) == event
         if isinstance(event, AgentSpeechStarted):
             assert not speaking
-        if isinstance(event, AgentSpeechCompleted | Interruption):
+        if isinstance(event, AgentSpeechCompleted) or (
+            # An agent with raw audio is interrupted while its audio plays, without any speech.
+            isinstance(event, Interruption) and mode != "raw"
+        ):
             assert speaking
         if isinstance(event, AgentSpeechStarted | AgentSpeechCompleted | Interruption):
             speaking = isinstance(event, AgentSpeechStarted)
     ends = [type(event) for event in events if isinstance(event, StreamStop | AgentSessionEnded)]
     expected = {
         "agent": [AgentSessionEnded],
+        "text": [AgentSessionEnded],
+        "speech": [AgentSessionEnded],
         "stream": [StreamStop],
         "raw": [StreamStop, AgentSessionEnded],
     }
@@ -735,6 +748,8 @@ def test_conversations_keep_the_order_rules(conversation: list[Any]) -> None:
     calls = [event.id for event in conversation if isinstance(event, ToolCall)]
     assert len(set(calls)) == len(calls)
     open_tools: set[str] = set()
+    members: set[str] = set()
+    machine = False
     retries = 0
     for event in conversation:
         assert parse_event(serialize_event(event)) == event
@@ -742,6 +757,14 @@ def test_conversations_keep_the_order_rules(conversation: list[Any]) -> None:
             open_tools.add(event.agent_tool_id)
         elif isinstance(event, TurnCompleted) and event.agent_tool_id:
             assert event.agent_tool_id in open_tools
+        elif isinstance(event, ParticipantAdded):
+            members.add(event.member_id)
+        elif isinstance(event, ParticipantRemoved):
+            members.remove(event.member_id)
+        elif isinstance(event, VoicemailDetected):
+            machine = event.result == "machine"
+        elif isinstance(event, VoicemailBeep):
+            assert machine
         elif isinstance(event, UserIdle):
             assert event.retry_count > retries
             retries = int(event.retry_count)
@@ -752,7 +775,7 @@ def test_conversations_keep_the_order_rules(conversation: list[Any]) -> None:
     assert not last or type(conversation[-1]) in last
 
 
-@pytest.mark.parametrize("mode", ["agent", "text", "raw", "stream"])
+@pytest.mark.parametrize("mode", ["agent", "text", "speech", "raw", "stream"])
 def test_conversations_of_one_mode_open_as_that_mode_does(mode: Any) -> None:
     @settings(max_examples=15)
     @given(conversation=conversations(mode))

@@ -360,6 +360,13 @@ def test_a_hang_up_under_way_is_waited_for_in_peace() -> None:
     assert kinds(at(call, 9)) == [AgentSpeechCompleted, AgentSessionEnded]
 
 
+def test_a_farewell_that_is_interrupted_does_not_bring_the_silence_back() -> None:
+    call = a_call(Pause(1), Interrupt(), no_response_timeout_s=1)
+    call.receive_command(Speak("x" * 50), now=0)
+    call.receive_command(Hangup(), now=0)
+    assert [when for when, _ in by_the_clock(call)][-2:] == [1, 5]
+
+
 # --- tools ----------------------------------------------------------------------------------------
 
 CALLED = Emit(ToolCall(id="t-1", name="look_up"))
@@ -468,7 +475,6 @@ def test_the_close_is_seen_after_the_end() -> None:
     call = a_call(HangUp(), Closes("clean", 1000), Closes("any"))
     assert call.deadline() == 2
     call.receive_close(1000, now=1)
-    call.receive_close(1011, now=1)
     assert [(seen.label, seen.met) for seen in call.observations] == [
         ("clean", True),
         ("any", True),
@@ -531,6 +537,8 @@ def test_a_fault_is_handed_out_in_its_place_and_is_no_event() -> None:
         ({"destination": ["+1", "+2"]}, Transfer(["+1", "+2"]), True),
         ({"destination": ["+1"]}, Transfer(["+1", "+2"]), False),
         ({"events": {"vad_events": True}}, Update({"events": {"vad_events": True}}), True),
+        ({"fields": {"tools": []}}, Update({"tools": [], "llm": {}}), True),
+        ({"message": {"a": 1}}, RawCommand({"a": 1}), True),
         ({"events": {}}, Update({"tools": []}), False),
         ({"a": 1}, RawCommand({"a": 1}), True),
         ({"nothing": 1}, Speak("x"), False),

@@ -30,7 +30,20 @@ from plivo_anyio._registration import WebhookRegistration
 from plivo_core import ClientConnection, Ended, Limits, ServerConnection, Session, Timings
 from plivo_core.commands import Speak, ToolResult
 from plivo_core.events import ToolCall
-from plivo_core.platform import Expect, HangUp, PlatformCall, caller_presses, model_calls_tool
+from plivo_core.platform import (
+    Expect,
+    HangUp,
+    PlatformCall,
+    RestFault,
+    ScenarioResult,
+    caller_presses,
+    model_calls_tool,
+)
+from plivo_core.platform._opening import FORMAT_NAMES
+from plivo_core.platform._scenario import _CALL_KEYS as CALL_KEYS
+from plivo_core.platform._scenario import _IDLE_KEYS as IDLE_KEYS
+from plivo_core.platform._scenario_steps import _FAULT_OPTIONS as FAULT_OPTIONS
+from plivo_core.platform._scenario_steps import _VERBS as VERBS
 from plivo_core.webhooks import (
     FetchOptions,
     Number,
@@ -162,6 +175,9 @@ def public(cls: type[object]) -> set[str]:
         ("answer-xml", {cls.__name__ for cls in (*Verb.__subclasses__(), Number, User)}),
         ("answer-xml", {field.name for field in fields(FetchOptions)}),
         ("testing", set(plivo_core.platform.__all__) - {"PlatformEvent", "Step"}),
+        ("scenarios", {*VERBS, *FAULT_OPTIONS, *CALL_KEYS, *IDLE_KEYS, *FORMAT_NAMES}),
+        ("scenarios", {word for verb in VERBS.values() for word in verb.options.split()}),
+        ("scenarios", {field.name for field in (*fields(ScenarioResult), *fields(RestFault))}),
     ],
 )
 def test_a_page_names_every_public_member(name: str, members: set[str]) -> None:
