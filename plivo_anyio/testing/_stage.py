@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -125,7 +125,8 @@ class Stage(abc.ABC):
         __tracebackhide__ = True
         if self._main.done():
             self._main.result()  # raises what ended it
-        return cast("T", self._portal.call(self._released, function, *args))
+        result: T = self._portal.call(self._released, function, *args)
+        return result
 
     def start_soon(self, function: Callable[[], Awaitable[None]]) -> None:
         """Have a task for the rest of the test. For the event loop's thread."""

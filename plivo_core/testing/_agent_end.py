@@ -27,7 +27,10 @@ class AgentEnd(Protocol):
     After each input everything happens that happens at once.
     """
 
-    errors: list[AgentError]
+    @property
+    def errors(self) -> list[AgentError]:
+        """What the agent has raised; may be emptied."""
+        ...
 
     @property
     def closed(self) -> bool:
@@ -64,10 +67,14 @@ class ReactingAgent:
         wake: Callable[[SessionCommands], object] = lambda session: None,
     ) -> None:
         self.conn = ServerConnection(now=now)
-        self.errors: list[AgentError] = []
+        self._errors: list[AgentError] = []
         self._react = react
         self._deadline = deadline
         self._wake = wake
+
+    @property
+    def errors(self) -> list[AgentError]:
+        return self._errors
 
     @property
     def closed(self) -> bool:
@@ -114,6 +121,6 @@ class ReactingAgent:
         except SessionClosedError as error:
             # Elsewhere it is a lost race; who has been told of the end has lost none.
             if isinstance(event, Ended):
-                self.errors.append(AgentError(event, error))
+                self._errors.append(AgentError(event, error))
         except Exception as error:  # noqa: BLE001 - it is what a machine looks for
-            self.errors.append(AgentError(event, error))
+            self._errors.append(AgentError(event, error))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -63,6 +63,8 @@ from plivo_core.testing._events import agent_events, hostile_messages, stream_ev
 
 __all__ = ["AgentMachine"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _OF_STREAM = (PlayAudio, Checkpoint, ClearAudio, SendStreamDtmf)
 _FOR_THE_CALLER = (Hangup, Play, PlayAudio, SendDtmf, SendStreamDtmf, Speak, Text, Transfer)
 # What follows from commands, or ends and begins calls, is left to the platform.
@@ -71,7 +73,7 @@ _ITS_OWN = (
     *(StreamStart, StreamStop, ToolCall),
 )
 _words = st.text("abc ä0", min_size=1, max_size=12)
-_arguments = st.dictionaries(
+_arguments: st.SearchStrategy[dict[str, object]] = st.dictionaries(
     st.sampled_from(["id", "order_id", "reason"]),
     st.none() | st.booleans() | st.integers(-9, 9) | _words | st.lists(_words, max_size=2),
     max_size=3,
@@ -79,8 +81,11 @@ _arguments = st.dictionaries(
 _MANY = 1000  # turns without any time passing: far more than a timer needs to be set anew
 
 
-def _goes_on(*modes: CallMode) -> Any:
-    return precondition(lambda self: self.goes_on and (not modes or self.mode in modes))
+def _goes_on(*modes: CallMode) -> Callable[[F], F]:
+    def holds(machine: Any) -> bool:
+        return machine.goes_on and (not modes or machine.mode in modes)
+
+    return precondition(holds)
 
 
 def _is_legal(event: object) -> bool:
@@ -371,7 +376,9 @@ class AgentMachine(RuleBasedStateMachine):
         self.call.play(step, now=self.now)
         self._run.handle_timeout(now=self.now)
         self._deliver()
-        while self.call.waiting and self.goes_on and (due := self.call.deadline()) is not None:
+        while not self.call.finished and self.call.waiting:
+            due = self.call.deadline()
+            assert due is not None  # a step that is waited for has one
             self._wait(due)
 
     def _wait(self, until: float) -> None:
@@ -411,9 +418,11 @@ class AgentMachine(RuleBasedStateMachine):
             self._look()
 
     def _look(self) -> None:
-        for event, error in self.agent.errors:
+        errors = self.agent.errors
+        found = list(errors)
+        errors.clear()
+        for event, error in found:
             self.check_error(event, error)
-        self.agent.errors.clear()
         if self.goes_on:
             self.check_silence()
             self.check_tools_in_time()

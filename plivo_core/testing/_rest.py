@@ -124,12 +124,13 @@ def _success(status: int, body: _Object) -> Response:
 def rest_failures() -> st.SearchStrategy[Response]:
     """Answers that are no success: 400 that names a field, 401, 403, 404, 429 with and without
     Retry-After, 5xx, some of them of a proxy that speaks HTML, empty or cut."""
-    errors = st.one_of(
-        st.builds(lambda name: {"error": f"{name}: is required"}, _names),
-        st.builds(lambda id, text: {"api_id": id, "error": text}, _ids, _texts),
-        st.builds(lambda id, text: {"api_id": id, "error": {"error": text}}, _ids, _texts),
-        st.builds(lambda id, text: {"api_id": id, "message": text}, _ids, _texts),
-    )
+    told: list[st.SearchStrategy[_Object]] = [
+        st.fixed_dictionaries({"error": _names.map("{}: is required".format)}),
+        st.fixed_dictionaries({"api_id": _ids, "error": _texts}),
+        st.fixed_dictionaries({"api_id": _ids, "error": st.fixed_dictionaries({"error": _texts})}),
+        st.fixed_dictionaries({"api_id": _ids, "message": _texts}),
+    ]
+    errors = st.one_of(told)
     bodies = st.one_of(
         errors.map(lambda error: (_JSON, DEFAULT_CODEC.encode(error).encode())),
         st.sampled_from([b"", b"Not Found", b"<html><body>Bad Gateway</body></html>"]).map(

@@ -353,6 +353,21 @@ def test_an_agent_that_closes_ends_the_call() -> None:
     call.teardown()
 
 
+def test_an_agent_that_vanishes_ends_the_call() -> None:
+    class Vanishing(ReactingAgent):
+        @property
+        def closed(self) -> bool:
+            return self.conn.session.call_uuid is not None
+
+    class Machine(GoodAgent):
+        def make_agent(self, now: float) -> AgentEnd:
+            return Vanishing(self.react, now=now)
+
+    call = a_call(Machine)
+    assert not call.goes_on
+    call.teardown()
+
+
 def test_every_odd_message_is_text_in_the_end() -> None:
     odd: dict[str, object] = {"a": [float("nan"), {"b": float("inf")}], "c": "\ud800"}
     assert _as_text(odd) == '{"a":[null,{"b":null}],"c":"\\ud800"}'
