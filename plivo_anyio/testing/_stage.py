@@ -117,7 +117,7 @@ class Stage(abc.ABC):
         line = self.do(self._dial, app, scenario, target, headers)
         call = Call(self, app, line, self.errors)
         self._calls.append(call)
-        call.begin()
+        call._accepted()
         return call
 
     def do(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -134,7 +134,7 @@ class Stage(abc.ABC):
 
     def calls_of(self, app: VoiceApp) -> int:
         """How many calls of ``app`` go on."""
-        return sum(call.is_on(app) for call in self._calls)
+        return sum(call._is_on(app) for call in self._calls)
 
     async def _released(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         self._clock.release()
