@@ -42,6 +42,8 @@ __all__ = ["Platform", "Server", "Stage"]
 S = TypeVar("S", bound="Stage")
 T = TypeVar("T")
 _INSTANT = 1e-6
+_NAP = 0.001
+_THREADS = 1.0  # seconds that a step waits for sync handlers, which work in real time
 _PATIENCE = 10.0  # seconds for the application to answer an upgrade, and to end a call
 
 
@@ -241,6 +243,11 @@ class Platform(Stage):
 
     async def settle(self) -> None:
         await anyio.sleep(_INSTANT)  # the clock goes on only when all tasks wait
+        with anyio.move_on_after(_THREADS):
+            # A thread of somebody else's: it tells nobody.
+            while self._busy():  # noqa: ASYNC110
+                await anyio.sleep(_NAP)
+            await anyio.sleep(_INSTANT)
 
     def _busy(self) -> bool:
         for driver in self._drivers:
