@@ -307,7 +307,7 @@ class Call:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def _accepted(self) -> None:
         """Look whether the call was accepted. Raises AssertionError."""
         __tracebackhide__ = True
         self._step = "the upgrade"
@@ -433,7 +433,7 @@ class Call:
             return True
         return False
 
-    def is_on(self, app: VoiceApp) -> bool:
+    def _is_on(self, app: VoiceApp) -> bool:
         """Whether ``app`` has this call still."""
         return self._app is app and not self._line.over
 

@@ -42,6 +42,8 @@ __all__ = ["Platform", "Server", "Stage"]
 S = TypeVar("S", bound="Stage")
 T = TypeVar("T")
 _INSTANT = 1e-6
+_NAP = 0.001
+_THREADS = 1.0  # seconds that a step waits for sync handlers, which work in real time
 _PATIENCE = 10.0  # seconds for the application to answer an upgrade, and to end a call
 
 
@@ -117,7 +119,7 @@ class Stage(abc.ABC):
         line = self.do(self._dial, app, scenario, target, headers)
         call = Call(self, app, line, self.errors)
         self._calls.append(call)
-        call.begin()
+        call._accepted()
         return call
 
     def do(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -134,7 +136,7 @@ class Stage(abc.ABC):
 
     def calls_of(self, app: VoiceApp) -> int:
         """How many calls of ``app`` go on."""
-        return sum(call.is_on(app) for call in self._calls)
+        return sum(call._is_on(app) for call in self._calls)
 
     async def _released(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         self._clock.release()
@@ -241,6 +243,11 @@ class Platform(Stage):
 
     async def settle(self) -> None:
         await anyio.sleep(_INSTANT)  # the clock goes on only when all tasks wait
+        with anyio.move_on_after(_THREADS):
+            # A thread of somebody else's: it tells nobody.
+            while self._busy():  # noqa: ASYNC110
+                await anyio.sleep(_NAP)
+            await anyio.sleep(_INSTANT)
 
     def _busy(self) -> bool:
         for driver in self._drivers:

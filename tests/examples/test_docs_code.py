@@ -21,12 +21,16 @@ from types import ModuleType
 import anyio
 import anyio.to_thread
 import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 from websockets.sync.client import connect
 
+import plivo_anyio.testing.fuzz
 import plivo_core.platform
 import plivo_core.testing
 from plivo_anyio import CallSession, VoiceApp
 from plivo_anyio._registration import WebhookRegistration
+from plivo_anyio.testing import Call
 from plivo_core import ClientConnection, Ended, Limits, ServerConnection, Session, Timings
 from plivo_core.commands import Speak, ToolResult
 from plivo_core.events import ToolCall
@@ -44,6 +48,7 @@ from plivo_core.platform._scenario import _CALL_KEYS as CALL_KEYS
 from plivo_core.platform._scenario import _IDLE_KEYS as IDLE_KEYS
 from plivo_core.platform._scenario_steps import _FAULT_OPTIONS as FAULT_OPTIONS
 from plivo_core.platform._scenario_steps import _VERBS as VERBS
+from plivo_core.testing import AgentMachine
 from plivo_core.webhooks import (
     FetchOptions,
     Number,
@@ -57,6 +62,7 @@ from plivo_core.webhooks._explanation import _TEXTS as EXPLAINED
 from tests.adapter._asgi import connected
 from tests.examples.test_voice_examples import hold, served
 
+pytest_plugins = ["plivo_anyio.pytest_plugin"]
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -93,11 +99,14 @@ def run_page(page: Path) -> ModuleType:
 
 # docs/rest.md needs a server: tests/rest/test_docs.py runs it against one.
 @pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "rest"], ids=page_id)
-def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_of_a_page_runs(
+    page: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     module = run_page(page)
     for name, function in list(vars(module).items()):
         if name.startswith("test_") and not inspect.iscoroutinefunction(function):
-            function()
+            fixtures = [name for name in inspect.signature(function).parameters if name == "a_call"]
+            function(**{name: request.getfixturevalue(name) for name in fixtures})
 
 
 @every_page
@@ -171,6 +180,9 @@ def public(cls: type[object]) -> set[str]:
         ("webhooks", {"request_from_asgi", "answer_webhook", "refusal", *EXPLAINED}),
         ("asgi", {"asgi", "asgi_app", "handle_starlette", "handle_fastapi", "drain", "lifespan"}),
         ("testing", set(plivo_core.testing.__all__) - {"CallMode"}),
+        ("testing", public(Call) | {"a_call", "plivo_backend", "plivo_platform", "plivo_server"}),
+        ("testing", {n for n in public(AgentMachine) if re.match("check_|tool|make_|fail$", n)}),
+        ("testing", {*plivo_anyio.testing.__all__, *plivo_anyio.testing.fuzz.__all__}),
         ("answer-xml", {cls.__name__ for cls in CALLBACKS.values()} | CALLBACKS.keys()),
         ("answer-xml", {cls.__name__ for cls in (*Verb.__subclasses__(), Number, User)}),
         ("answer-xml", {field.name for field in fields(FetchOptions)}),
@@ -318,6 +330,22 @@ async def test_the_site_of_the_asgi_page_serves_calls_and_pages() -> None:
         assert (await request.gets())["body"] == b"/voice/motd: we are open.\n"
     await page.before_stop()
     assert page.voice.stats.draining
+
+
+def test_the_machines_of_the_testing_page_pass_and_fail() -> None:
+    page = run_page(ROOT / "docs/testing.md")
+    quick = settings(
+        max_examples=300,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],
+    )
+    run_state_machine_as_test(page.MyMachine, settings=settings(quick, max_examples=20))
+    raised, spoke = r"raised KeyError \('order_id'\) at ToolCall", "had hung up, and sent Speak"
+    with pytest.raises(AssertionError, match=f"the agent ({raised}|{spoke})"):
+        run_state_machine_as_test(page.MyAppMachine, settings=quick)
 
 
 def test_the_handler_of_the_readme_is_still_a_function() -> None:

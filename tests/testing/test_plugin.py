@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import socket
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 
 from plivo_anyio import CallSession, VoiceApp
 from plivo_anyio.testing import ACall, Platform, Server
-from plivo_core import ConfigError, Timings
+from plivo_core import ConfigError, InvalidMessage, Timings
 from plivo_core import events as ev
 from plivo_core.commands import Hangup, PlayAudio, Speak, Update
 from plivo_core.platform import AgentSettings, Fault
@@ -204,22 +207,20 @@ def test_a_handler_that_works_in_real_time_is_waited_for(
 
 
 async def a_round_trip() -> None:
-    """Over a socket, with somebody slow."""
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-        anyio.create_task_group() as tasks,
-    ):
+    """Over a socket, with somebody slow whom no event loop knows."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        async def answer(stream: anyio.abc.SocketStream) -> None:
-            async with stream:
-                await anyio.to_thread.run_sync(time.sleep, 0.02)
-                await stream.send(b"x")
+        def answer() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                time.sleep(0.05)
+                peer.sendall(b"x")
 
-        tasks.start_soon(listener.serve, answer)
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        async with await anyio.connect_tcp(*listener.getsockname()) as stream:
             assert await stream.receive() == b"x"
-        tasks.cancel_scope.cancel()
+        thread.join()
 
 
 # --- steps that are not met -----------------------------------------------------------------------
@@ -369,9 +370,47 @@ def test_two_calls_keep_their_errors_apart(a_call: ACall) -> None:
     app.on(ev.Error)(lambda session, event: 1 / 0)
     one, other = a_call(app), a_call(app)
     one.receives(ev.Error())
-    one.expects_error(ZeroDivisionError)
     other.presses("1")
     other.hears("1")
+    one.expects_error(ZeroDivisionError)
+
+
+def test_what_one_step_has_taken_is_gone_for_the_next(a_call: ACall) -> None:
+    call = a_call(an_agent())
+    call.presses("1")
+    call.hears("1")
+    failure(lambda: call.hears("1"))
+    call.presses("2")
+    call.expects(Speak, text="You pressed 2.")
+    failure(lambda: call.expects(Speak))
+
+
+def test_what_is_no_command_fails_the_next_step(a_call: ACall) -> None:
+    call = a_call(an_agent())  # whose session would not send such a thing
+    call._line.run.call.invalid.append(InvalidMessage("{", "invalid_json"))
+    assert "the agent sent invalid_json: '{'" in failure(lambda: call.presses("2"))
+
+
+def test_a_step_waits_for_what_a_sync_handler_does_at_once(a_call: ACall) -> None:
+    app = VoiceApp()
+
+    @app.on(ev.Dtmf)
+    def slow(session: CallSession, event: ev.Dtmf) -> None:
+        time.sleep(0.02)
+        session.speak("done")
+
+    call = a_call(app)
+    call.presses("1")
+    assert call.commands == [Speak("done")]
+
+
+def test_an_app_is_left_as_it_was() -> None:
+    app = an_agent()
+    before = app._registry.on_handler_error
+    with Platform() as platform:
+        platform.a_call(app)
+        assert app._registry.on_handler_error != before
+    assert app._registry.on_handler_error is before
 
 
 # --- over TCP -------------------------------------------------------------------------------------
@@ -391,8 +430,6 @@ def test_a_server_has_an_address_for_other_clients(plivo_server: Server) -> None
 
 
 def test_the_plugin_loads_nothing_before_it_is_used() -> None:
-    import subprocess
-
     code = "import sys, plivo_anyio.pytest_plugin; print('plivo_anyio.testing' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"

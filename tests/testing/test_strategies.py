@@ -28,7 +28,7 @@ from plivo_core.testing import (
 from tests.core._rest import an_account
 from tests.core.test_rest_answers import ANSWERS
 
-QUICK = settings(max_examples=25, derandomize=True, database=None, deadline=None)
+QUICK = settings(max_examples=12, derandomize=True, database=None, deadline=None)
 SOME = settings(
     QUICK,
     max_examples=120,

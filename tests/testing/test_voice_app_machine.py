@@ -10,6 +10,7 @@ import pytest
 
 from plivo_anyio import CallSession, VoiceApp
 from plivo_anyio.testing.fuzz import VoiceAppMachine
+from plivo_core import InvalidCommandError
 from plivo_core import events as ev
 from tests.testing.test_agent_machine import fuzz
 
@@ -85,7 +86,13 @@ def test_a_bug_of_an_app_is_found(machine: Any, words: str) -> None:
 
 
 def test_an_hour_takes_no_time_and_the_line_may_break() -> None:
-    call = GoodApp()
+    app = an_app()
+
+    class Machine(GoodApp):
+        def make_app(self) -> VoiceApp:
+            return app
+
+    call = Machine()
     call.the_phone_rings("raw", 7)
     began = time.perf_counter()
     call.the_model_calls(("slow_report", {}))
@@ -94,10 +101,24 @@ def test_an_hour_takes_no_time_and_the_line_may_break() -> None:
     call.the_caller_makes_a_sound(2)
     call.the_caller("loses the line")
     assert not call.goes_on
+    assert app.stats.calls == 0
     call.teardown()
     assert [type(command).__name__ for command in call.commands] == [
         *("ToolResult", "PlayAudio", "PlayAudio"),
     ]
+
+
+def test_an_error_is_told_once() -> None:
+    class Lenient(RaisesAtKeys):
+        def check_error(self, event: object, error: Exception) -> None:
+            told.append(type(error))
+
+    told: list[type[Exception]] = []
+    call = Lenient()
+    call.the_phone_rings("agent", 0)
+    call.the_caller_presses(["", "1"])
+    call.teardown()
+    assert told == [InvalidCommandError]
 
 
 def test_an_app_is_to_be_given() -> None:
