@@ -518,7 +518,7 @@ async def test_cancelling_when_all_was_heard_interrupts_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with a_phone_call() as phone:
-        monkeypatch.setattr(phone.platform, "_later", lambda due, event: None)
+        monkeypatch.setattr(phone.platform._out, "later", lambda due, event: None)
         with anyio.move_on_after(2):
             await phone.session.say_audio(said(1000))
         await settle()
@@ -532,7 +532,7 @@ async def test_a_platform_that_never_answers_is_waited_for_five_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with a_phone_call() as phone:
-        monkeypatch.setattr(phone.platform, "_later", lambda due, event: None)
+        monkeypatch.setattr(phone.platform._out, "later", lambda due, event: None)
         began = phone.now
         spoken = await phone.session.say_audio(said(1000))
         assert is_spoken(spoken, 1000, 1000, Fate.PENDING)

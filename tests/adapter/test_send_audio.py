@@ -464,7 +464,7 @@ async def test_a_platform_that_owes_the_answer_is_not_waited_for_ever(
     given: float | None, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_phone_call(mode="raw") as phone:
-        monkeypatch.setattr(phone.platform, "_later", lambda due, event: None)
+        monkeypatch.setattr(phone.platform._out, "later", lambda due, event: None)
         await phone.session.send_audio(said(2000))
         began = phone.now
         assert await phone.session.hangup_after_playback(given) is Fate.PENDING
