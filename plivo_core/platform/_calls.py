@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, cast
 
-from plivo_core.platform._answering import Body, iso
+from plivo_core.platform._answering import Body, Refused, iso, socket_address
 from plivo_core.platform._effects import CallDropped, CallPlaced
 from plivo_core.platform._resources_agents import agent_mode, hooks_of
 from plivo_core.platform._state import State
@@ -131,14 +131,19 @@ def answer_call(state: State, call: Call, status: int | None, body: bytes) -> No
     """The answer URL has spoken: connect the ``<Stream>`` it names, or the call is over."""
     if call.over:
         return
-    found = None
-    if status is not None and status < 300:
-        found = _STREAM.search(body[:102_400].decode("utf-8", "replace"))  # 100 KB: PROTOCOL.md 7.7
+    if status is None or status >= 300 or not body:
+        finish(state, call, cause="Error Reaching Answer URL")
+        return
+    found = _STREAM.search(body[:102_400].decode("utf-8", "replace"))  # 100 KB: PROTOCOL.md 7.7
     if found is None:
-        finish(state, call, cause=NORMAL if body else "Error Reaching Answer URL")
+        finish(state, call, cause=NORMAL)
+        return
+    try:
+        url = socket_address(found[2].replace("&amp;", "&"), "Stream")
+    except Refused:
+        finish(state, call, cause="Invalid Answer XML")
         return
     bidirectional = re.search(r"\bbidirectional\s*=\s*[\"']true[\"']", found[1]) is not None
-    url = found[2].replace("&amp;", "&")
     attach_stream(state, call, url, {}, {"bidirectional": bidirectional})
 
 

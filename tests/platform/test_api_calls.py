@@ -409,7 +409,9 @@ def test_a_classic_call_is_led_to_the_stream_of_its_answer(account: Account) -> 
     ("status", "xml", "cause"),
     [
         (200, b"<Response><Speak>Bye</Speak></Response>", "Normal Hangup"),
-        (500, STREAM, "Normal Hangup"),
+        (500, STREAM, "Error Reaching Answer URL"),
+        (200, b"<Stream>ws:///no-host</Stream>", "Invalid Answer XML"),
+        (200, b"<Stream>ws://h/?a=%FF</Stream>", "Invalid Answer XML"),
         (200, b"", "Error Reaching Answer URL"),
         (None, b"", "Error Reaching Answer URL"),
     ],
