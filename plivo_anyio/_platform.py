@@ -13,7 +13,6 @@ from anyio.abc import ByteStream
 
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
-from plivo_core.commands import Hangup
 from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
 from plivo_core.platform import (
     PlatformCall,
@@ -180,11 +179,12 @@ class _Caller:
                     conn.receive_eof(now=anyio.current_time())
 
     async def hang_up_after(self, event: anyio.Event) -> None:
-        """The platform ends the call: as an agent would, or by closing a plain stream."""
+        """The platform ends the call."""
         await event.wait()
         now = anyio.current_time()
-        self._call.receive_command(Hangup(), now=now)
-        if not self._call.finished:
+        if self._started:
+            self._call.hang_up(now=now)
+        else:
             self._conn.close(now=now)
         if self._waiting is not None:
             self._waiting.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from plivo_anyio._cli._output import Output
@@ -19,6 +19,7 @@ from plivo_core.platform import (
     PlatformApi,
     PlatformCall,
     PlatformEvent,
+    RestFault,
     Scenario,
 )
 
@@ -33,8 +34,10 @@ def random_credentials() -> tuple[str, str]:
 class ToldAccount(PlatformApi):
     """A simulated account that prints a line for each request, call and callback."""
 
-    def __init__(self, auth_id: str, auth_token: str, output: Output) -> None:
-        super().__init__(auth_id, auth_token, ids=random_ids)
+    def __init__(
+        self, auth_id: str, auth_token: str, output: Output, *, faults: Iterable[RestFault] = ()
+    ) -> None:
+        super().__init__(auth_id, auth_token, ids=random_ids, faults=faults)
         self._output = output
         self._due: dict[str, CallbackDue] = {}
         self.requests = 0

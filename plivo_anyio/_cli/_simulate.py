@@ -84,7 +84,9 @@ def simulate(
     new_id, new_token = random_credentials()
     auth_id, auth_token = auth_id or new_id, auth_token or new_token
     output = Output(as_json)
-    account = ToldAccount(auth_id, auth_token, output)
+    account = ToldAccount(
+        auth_id, auth_token, output, faults=() if scenario is None else scenario.rest
+    )
     played: list[PlatformCall] = []
 
     async def serve() -> None:

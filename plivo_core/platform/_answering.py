@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from plivo_core.codec import DEFAULT_CODEC, MalformedMessage
 from plivo_core.errors import ConfigError
 from plivo_core.webhooks import FetchOptions, split_fetch_options
+from plivo_core.webhooks._signatures import decode_pairs
 from plivo_core.wire import Headers
 
 __all__ = [
@@ -194,13 +195,14 @@ def socket_address(value: object, name: str) -> str:
 
 
 def _is_plain(url: str) -> bool:
-    """Whether it can stand in a request line as it is, and names a host."""
+    """Whether it can stand in a request line as it is, names a host and can be signed."""
     if not (len(url) <= _MAX_URL and url.isascii() and url.isprintable() and " " not in url):
         return False
     try:
         parts = urlsplit(url)
+        decode_pairs(parts.query)
         return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an IPv6 address or a port that is none
+    except ValueError:  # an IPv6 address or a port that is none; a query that is not UTF-8
         return False
 
 

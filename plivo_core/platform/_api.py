@@ -23,6 +23,7 @@ from plivo_core.platform._effects import Effect
 from plivo_core.platform._faults import Fault, FaultPlan
 from plivo_core.platform._resources_agents import hooks_of
 from plivo_core.platform._routes import Found, find
+from plivo_core.platform._scenario import RestFault
 from plivo_core.platform._state import Ids, State
 from plivo_core.platform._store import PlatformLimits, PlatformTimings
 from plivo_core.webhooks._signatures import decode_pairs
@@ -52,9 +53,10 @@ class PlatformApi:
     """A simulated account; ``subaccounts`` are auth ids and their tokens.
 
     ``ids(kind)`` gives each new thing its identifier: :func:`counting_ids`, or random ones from an
-    adapter. ``faults`` go wrong on purpose. ``now`` is monotonic seconds, ``wall_now`` Unix
-    seconds, as everywhere in the core. After each input drain :meth:`next_effect` and read
-    :meth:`deadline`. Raises ConfigError for credentials that no client could send.
+    adapter. ``faults`` go wrong on purpose; those of ``Scenario.rest`` may be among them. ``now``
+    is monotonic seconds, ``wall_now`` Unix seconds, as everywhere in the core. After each input
+    drain :meth:`next_effect` and read :meth:`deadline`. Raises ConfigError for credentials that no
+    client could send.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class PlatformApi:
         subaccounts: Mapping[str, str] | None = None,
         limits: PlatformLimits = _LIMITS,
         timings: PlatformTimings = _TIMINGS,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[Fault | RestFault] = (),
     ) -> None:
         tokens = {auth_id: auth_token, **(subaccounts or {})}
         if not all(user and token and ":" not in user for user, token in tokens.items()):
@@ -87,7 +89,7 @@ class PlatformApi:
         lookup = request.path.startswith("/v1/Number/")
         try:
             found = find(request.method, request.path)
-            fault = self._faults.next(found.operation)
+            fault = self._faults.next(found.operation, request.method, request.path)
             if fault is not None and not fault.done:
                 return fault.response()
             account = self._authenticated(request, found)

@@ -91,6 +91,7 @@ class PlatformCall:
         self._step: Step | None = None  # the one being waited for
         self._step_until = 0.0
         self._started_at = 0.0
+        self._is_open = False
         self._finished = False
         self._closed: int | None = None
         self.playback = self._platform.playback
@@ -137,7 +138,9 @@ class PlatformCall:
 
     def start(self, *, now: float) -> None:
         """The WebSocket is open: say the first message and play the script."""
-        self._started_at = now
+        if self._finished:
+            return
+        self._started_at, self._is_open = now, True
         self._microphone.start(now=now)
         self._idle.caller_acts(now)
         for event in opening(
@@ -177,6 +180,20 @@ class PlatformCall:
         self._tick(now)
         self._closed = code
         self._finish(now)
+        self._advance(now)
+
+    def hang_up(self, reason: str = "api_hangup", *, now: float) -> None:
+        """Somebody else ends the call, over REST perhaps; the rest of the script is not played.
+
+        Says what ends a call of that mode; before :meth:`start` there is nobody to hear it. After
+        the end nothing happens.
+        """
+        self._tick(now)
+        if not self._finished:
+            if self._is_open:
+                self._end(reason, now)
+            else:
+                self._finish(now)
         self._advance(now)
 
     def handle_timeout(self, *, now: float) -> None:

@@ -13,7 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, cast
 
-from plivo_core.platform._answering import Body, iso
+from plivo_core.platform._answering import (
+    Body,
+    Refused,
+    choice,
+    iso,
+    socket_address,
+    web_address,
+)
 from plivo_core.platform._effects import CallDropped, CallPlaced
 from plivo_core.platform._resources_agents import agent_mode, hooks_of
 from plivo_core.platform._state import State
@@ -35,6 +42,14 @@ __all__ = [
 # A stream with a ws address is all that the simulator does of an answer (DESIGN 9). No quantifier
 # can be satisfied in two ways, so hostile answers cost linear time.
 _STREAM = re.compile(r"<Stream\b([^<>]*)>\s*(wss?://[^\s<>]+)\s*</Stream>")
+_ATTRIBUTE = re.compile(r"""\b([A-Za-z]+)\s*=\s*("[^"]*"|'[^']*')""")
+_STREAM_TEXTS = {  # in the words of the Stream resource, as text
+    "audioTrack": "audio_track",
+    "contentType": "content_type",
+    "extraHeaders": "extra_headers",
+    "streamTimeout": "stream_timeout",
+}
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'", "&amp;": "&"}
 _ATTEMPTS = 3  # PROTOCOL.md 8.1
 NORMAL, _NORMAL_CODE = "Normal Hangup", 4000  # PROTOCOL.md 7.7: 4000 is the normal one
 
@@ -131,15 +146,29 @@ def answer_call(state: State, call: Call, status: int | None, body: bytes) -> No
     """The answer URL has spoken: connect the ``<Stream>`` it names, or the call is over."""
     if call.over:
         return
-    found = None
-    if status is not None and status < 300:
-        found = _STREAM.search(body[:102_400].decode("utf-8", "replace"))  # 100 KB: PROTOCOL.md 7.7
-    if found is None:
-        finish(state, call, cause=NORMAL if body else "Error Reaching Answer URL")
+    if status is None or status >= 300 or not body:
+        finish(state, call, cause="Error Reaching Answer URL")
         return
-    bidirectional = re.search(r"\bbidirectional\s*=\s*[\"']true[\"']", found[1]) is not None
-    url = found[2].replace("&amp;", "&")
-    attach_stream(state, call, url, {}, {"bidirectional": bidirectional})
+    found = _STREAM.search(body[:102_400].decode("utf-8", "replace"))  # 100 KB: PROTOCOL.md 7.7
+    if found is None:
+        finish(state, call, cause=NORMAL)
+        return
+    given = {name: _unescaped(value[1:-1]) for name, value in _ATTRIBUTE.findall(found[1])}
+    hooks: dict[str, Hook] = {}
+    try:
+        url = socket_address(_unescaped(found[2]), "Stream")
+        if "statusCallbackUrl" in given:
+            address, options = web_address(given["statusCallbackUrl"], "statusCallbackUrl")
+            method = choice(given, "statusCallbackMethod", ("GET", "POST"), "POST")
+            hooks["stream_status"] = Hook(address, method, options)
+    except Refused:
+        finish(state, call, cause="Invalid Answer XML")
+        return
+    request: dict[str, object] = {
+        spelled: given[name] for name, spelled in _STREAM_TEXTS.items() if name in given
+    }
+    request["bidirectional"] = given.get("bidirectional") == "true"
+    attach_stream(state, call, url, hooks, request)
 
 
 # --- what the driver tells ------------------------------------------------------------------------
@@ -212,6 +241,10 @@ def drop(state: State, call: Call, connection: Connection) -> None:
 
 
 # --- inside ---------------------------------------------------------------------------------------
+
+
+def _unescaped(text: str) -> str:
+    return re.sub("|".join(_ENTITIES), lambda entity: _ENTITIES[entity[0]], text)
 
 
 def _find(state: State, connection_id: str) -> tuple[Call, Connection] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from plivo_core.errors import ConfigError
 from plivo_core.platform._routes import OPERATIONS
+from plivo_core.platform._scenario import RestFault
 from plivo_core.wire import Headers, Response
 
 __all__ = ["Fault", "FaultPlan"]
@@ -16,6 +17,8 @@ __all__ = ["Fault", "FaultPlan"]
 class Fault:
     """The answer ``status`` for requests of ``operation`` (None: for all).
 
+    ``method`` and ``path`` narrow them further: empty they match all, a path matches where it
+    occurs.
     ``skip`` matching requests go by first, then ``times`` get it (None: all that follow).
     ``retry_after`` is that header as it is written, seconds or an HTTP date. ``done``: the
     operation is carried out first, so that only its answer is lost. Raises ConfigError.
@@ -23,6 +26,8 @@ class Fault:
 
     status: int
     operation: str | None = None
+    method: str = ""
+    path: str = ""
     skip: int = 0
     times: int | None = 1
     retry_after: str | None = None
@@ -38,6 +43,26 @@ class Fault:
                 hint=f"one of {', '.join(sorted(OPERATIONS))}",
             )
 
+    @classmethod
+    def of_scenario(cls, fault: RestFault) -> Fault:
+        """The fault that a scenario describes."""
+        after = fault.retry_after
+        return cls(
+            status=fault.status,
+            method=fault.method,
+            path=fault.path,
+            times=fault.times,
+            retry_after=None if after is None else f"{after:g}",
+        )
+
+    def matches(self, operation: str, method: str, path: str) -> bool:
+        """Whether the request is one of those."""
+        return (
+            self.operation in (None, operation)
+            and self.method in ("", method)
+            and self.path in path
+        )
+
     def response(self) -> Response:
         headers: Headers = (("content-type", "application/json"),)
         if self.retry_after is not None:
@@ -51,15 +76,17 @@ class Fault:
 class FaultPlan:
     """Faults, each with its count. The first that is due decides; all that match count."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self._faults = tuple(faults)
+    def __init__(self, faults: Iterable[Fault | RestFault]) -> None:
+        self._faults = tuple(
+            fault if isinstance(fault, Fault) else Fault.of_scenario(fault) for fault in faults
+        )
         self._seen = [0] * len(self._faults)
 
-    def next(self, operation: str) -> Fault | None:
+    def next(self, operation: str, method: str, path: str) -> Fault | None:
         """What goes wrong with this request."""
         chosen: Fault | None = None
         for at, fault in enumerate(self._faults):
-            if fault.operation not in (None, operation):
+            if not fault.matches(operation, method, path):
                 continue
             seen = self._seen[at]
             self._seen[at] = seen + 1

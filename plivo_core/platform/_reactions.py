@@ -137,7 +137,7 @@ class Reactions:
         elif isinstance(command, Checkpoint):
             if self._any_audio(now):  # it comes only if some was played (PROTOCOL.md 13)
                 event = PlayedStream(name=command.name, stream_id=self._stream_id)
-                self._out.later(self.playback.plays_until, event)
+                self._out.later(max(now, self.playback.plays_until), event)
         elif isinstance(command, ClearAudio):
             self.playback.clear(now=now)
             # Pending checkpoints are not acknowledged (PROTOCOL.md 13).

@@ -6,6 +6,7 @@ what they do not know is stored and given back as it came, secrets included.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import cast
 
@@ -109,7 +110,11 @@ def update_agent(state: State, asked: Asked) -> Reply:
     agent = state.agents.find(asked.params[0])
     config = {**agent.config, **asked.body}
     _check(config)
-    agent.config = {name: value for name, value in _stored(config).items() if value is not None}
+    config = {name: value for name, value in _stored(config).items() if value is not None}
+    most = state.limits.max_body  # which each update keeps to, but not all of them together
+    if len(json.dumps(config, ensure_ascii=False).encode()) > most:
+        raise invalid("body", f"the agent would take more than {most} bytes")
+    agent.config = config
     return Reply(200, {"message": "agent updated", **_shown(agent)})
 
 

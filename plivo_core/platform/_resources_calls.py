@@ -166,6 +166,8 @@ def create_call(state: State, asked: Asked) -> Reply:
         for name in ("answer", "ring", "hangup")
         if (hook := _hook(body, f"{name}_url", f"{name}_method")) is not None
     }
+    state.calls.require_room(len(to))  # all of them or none
+    state.sessions.require_room(len(to))
     uuids: list[str] = []
     for number in to:
         call = new_call(

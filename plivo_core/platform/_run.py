@@ -101,6 +101,8 @@ class ScenarioRun:
         self._upgraded = False
         self._mute = False
         self._piece = 0  # bytes per send; 0: as many as there are
+        self._cut = b""  # what is sent in pieces, from _cut_at on
+        self._cut_at = 0
         self._stalled_until = float("-inf")
         self._armed: str = ""  # reorder or duplicate: what happens to the next event
         self._held: PlatformEvent | None = None
@@ -116,13 +118,13 @@ class ScenarioRun:
 
     def receive_eof(self, *, now: float) -> None:
         """The application will send nothing more. Idempotent."""
-        self._out.clear()
+        self._forget()
         self._conn.receive_eof(now=now)
         self._drain(now)
 
     def send_failed(self, *, now: float) -> None:
         """The bytes last taken never left."""
-        self._out.clear()
+        self._forget()
         self._conn.send_failed(now=now)
         self._drain(now)
 
@@ -135,15 +137,22 @@ class ScenarioRun:
     def data_to_send(self) -> bytes:
         """Bytes for the application; call until ``b""``. Each is to be sent by itself."""
         self._flush()
+        if data := self._next_piece():
+            return data
         parts: list[bytes] = []
         while self._out and isinstance(part := self._out[0], bytes):
             self._out.popleft()
             parts.append(part)
         data = b"".join(parts)
-        if self._piece and len(data) > self._piece:
-            self._out.appendleft(data[self._piece :])
-            data = data[: self._piece]
+        if self._piece:
+            self._cut, self._cut_at = data, 0
+            data = self._next_piece()
         return data
+
+    def _next_piece(self) -> bytes:
+        """Of what is sent in pieces; the rest is not copied, for there may be a million of them."""
+        start, self._cut_at = self._cut_at, self._cut_at + self._piece
+        return self._cut[start : self._cut_at]
 
     def next_action(self) -> SocketAction | None:
         """What to do to the socket now that data_to_send() is empty; None: nothing."""
@@ -169,7 +178,7 @@ class ScenarioRun:
     @property
     def finished(self) -> bool:
         """Whether the run is over; close the socket."""
-        return self._ended is not None and not self._out
+        return self._ended is not None and not self._out and self._cut_at >= len(self._cut)
 
     @property
     def result(self) -> ScenarioResult:
@@ -187,6 +196,11 @@ class ScenarioRun:
             ended=self._ended,
             seconds=self._now - self._began,
         )
+
+    def _forget(self) -> None:
+        """Nothing of what waits can be sent any more."""
+        self._out.clear()
+        self._cut = b""
 
     # -- both sides ----------------------------------------------------------------------------
 
@@ -240,6 +254,7 @@ class ScenarioRun:
 
     def _do(self, fault: Fault, now: float) -> None:
         kind = fault.kind
+        self._flush()  # as in _send
         if kind == "garbage":
             self._conn.send_text(fault.text, now=now)
         elif kind == "binary":

@@ -66,6 +66,8 @@ _FAULT_OPTIONS: dict[FaultKind, str] = {
 }
 # What a fault's size is unless the step says so: anything; over the core's 1 MiB; the least.
 _FAULT_SIZES = {"binary": 64, "oversized": 1024 * 1024 + 1, "split": 1}
+_MOST_SIZE = 16 * 1024 * 1024  # far over what any server should take; it is held in memory
+_MOST_SOUND = 600.0  # seconds: 19 MB of it at 16 kHz
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class StepReader:
     def play(self, table: Table) -> tuple[Step, ...]:
         name = table.choice("play", ["tone", "silence", *self._sounds])
         wait, frame_ms = table.flag("wait", True), table.count("frame_ms", 20, least=1)
+        seconds = table.number("seconds", 1.0, most=_MOST_SOUND)
         if name in self._sounds:
             table.only(["play", "wait", "frame_ms", "label"])
             audio = self._sounds[name]
@@ -149,10 +152,10 @@ class StepReader:
                 table.fail(f"{name!r} has half a sample", found, "whole samples", key="play")
         elif name == "silence":
             table.only(["play", "wait", "frame_ms", "label", "seconds"])
-            audio = silence(self._format, table.number("seconds", 1.0))
+            audio = silence(self._format, seconds)
         else:
-            hz = table.number("hz", 440.0, least=1)
-            audio = tone(self._format, table.number("seconds", 1.0), hz)
+            hz = table.number("hz", 440.0, least=1, most=1e12)
+            audio = tone(self._format, seconds, hz)
         return (CallerPlays(audio, wait, frame_ms),)
 
     def interrupt(self, table: Table) -> tuple[Step, ...]:
@@ -172,7 +175,7 @@ class StepReader:
         return (Emit(event),)
 
     def beep(self, table: Table) -> tuple[Step, ...]:
-        hz, ms = table.number("beep", least=1), table.count("duration_ms", 400)
+        hz, ms = table.number("beep", least=1), table.count("duration_ms", 400, most=86_400_000)
         return (Emit(VoicemailBeep(frequency_hz=hz, duration_ms=ms)),)
 
     def joins(self, table: Table) -> tuple[Step, ...]:
@@ -244,7 +247,7 @@ class StepReader:
         return (Until(kind, label, self._where(table, kind), table.number("within", 2.0)),)
 
     def closes(self, table: Table) -> tuple[Step, ...]:
-        code = table.count("closes", least=1000)
+        code = table.count("closes", least=1000, most=4999)
         label = table.text("label", f"{table.name}: close {code}")
         return (Closes(label, code, table.number("within", 2.0)),)
 
@@ -255,7 +258,12 @@ class StepReader:
             kind,
             table.text("label", f"{table.name}: {kind}"),
             seconds=table.number("seconds") if kind == "stall" else 0.0,
-            size=table.count("size", _FAULT_SIZES.get(kind, 0), least=1 if kind == "split" else 0),
+            size=table.count(
+                "size",
+                _FAULT_SIZES.get(kind, 0),
+                least=1 if kind == "split" else 0,
+                most=_MOST_SIZE,
+            ),
             text=table.text("text", "{ no JSON" if kind == "garbage" else ""),
         )
         return (fault,)

@@ -21,6 +21,9 @@ __all__ = ["Source", "Table"]
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[.=]""")
 _AT_LINE = re.compile(r"\(at (?:line (\d+)|end of document)")
+_MOST_DEPTH = 64  # as in the JSON that messages are
+_MOST_NUMBER = 86_400.0  # seconds, mostly: the longest stream (PROTOCOL.md 14)
+_MOST_COUNT = 1000
 
 
 class Source:
@@ -30,9 +33,25 @@ class Source:
         self.filename = filename
         self._sections: dict[tuple[str, int], int] = {}
         self._keys: dict[tuple[str, int, str], int] = {}
-        self._lines = text.splitlines()
+        self._lines = re.split(
+            "\r?\n", text.removesuffix("\n")
+        )  # TOML's; str.splitlines() knows ten more
+        self._require_unicode()
         self._scan()
         self.values = self._load(text)
+
+    def _require_unicode(self) -> None:
+        """A lone surrogate, which a text of Python can hold, could not be sent."""
+        for number, line in enumerate(self._lines, 1):
+            spelled = line.encode(errors="backslashreplace").decode()
+            if spelled != line:
+                raise ScenarioError(
+                    "not Unicode",
+                    filename=self.filename,
+                    line=number,
+                    found=spelled.strip(),
+                    expected="no surrogates",
+                )
 
     def _scan(self) -> None:
         section, index, quote = "", 0, ""
@@ -65,7 +84,18 @@ class Source:
                 hint="pip install 'plivo-sansio[testing]', or 'plivo-sansio[cli]'",
             ) from error
         try:
-            return loads(text)
+            values = loads(text)
+            if _is_deeper(values, _MOST_DEPTH):
+                raise RecursionError
+            return values
+        except RecursionError as error:
+            raise ScenarioError(
+                "nested too deeply",
+                filename=self.filename,
+                line=1,
+                found=f"more than {_MOST_DEPTH} levels",
+                expected="as many as a message may have",
+            ) from error
         except ValueError as error:
             at = _AT_LINE.search(str(error))
             line = int(at[1]) if at and at[1] else max(1, len(self._lines))
@@ -152,22 +182,26 @@ class Table:
         value: bool = self._take(key, bool, "true or false", default)
         return value
 
-    def number(self, key: str, default: Any = ..., *, least: float = 0) -> Any:
-        """A number of at least ``least``, or ``default``."""
+    def number(
+        self, key: str, default: Any = ..., *, least: float = 0, most: float = _MOST_NUMBER
+    ) -> Any:
+        """A number from ``least`` to ``most``, or ``default``."""
         value = self._take(key, (int, float), "a number", default)
-        if key in self.values and not least <= value < float("inf"):
+        if key in self.values and not least <= value <= most:
             self.fail(
                 f"{key!r} of {self.name} is out of range",
                 _show(value),
-                f"{least:g} or more",
+                f"{_plain(least)} to {_plain(most)}",
                 key=key,
             )
         return value
 
-    def count(self, key: str, default: Any = ..., *, least: int = 0) -> int:
-        """A whole number of at least ``least``."""
+    def count(
+        self, key: str, default: Any = ..., *, least: int = 0, most: int = _MOST_COUNT
+    ) -> int:
+        """A whole number from ``least`` to ``most``."""
         self._take(key, int, "a whole number", default)
-        value: int = self.number(key, default, least=least)
+        value: int = self.number(key, default, least=least, most=most)
         return value
 
     def choice(self, key: str, options: Collection[str], default: Any = ...) -> str:
@@ -220,6 +254,23 @@ def _not_json(value: object) -> object:
     if isinstance(value, float):
         return None if -float("inf") < value < float("inf") else value
     return None if isinstance(value, str | int) else value
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    """Whether tables and lists in ``value`` are nested more than ``most`` deep."""
+    level: list[object] = [value]
+    for _ in range(most + 1):
+        outer, level = level, []
+        for entry in outer:
+            if isinstance(entry, Mapping):
+                level += cast("Mapping[str, object]", entry).values()
+            elif isinstance(entry, list):
+                level += cast("list[object]", entry)
+    return bool(level)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _show(value: object) -> str:

@@ -6,6 +6,7 @@ happen (calls, sessions, messages) push the oldest out, as a history does.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
@@ -159,9 +160,9 @@ class Shelf(Generic[T]):
         self._what = what
         self._things: dict[str, T] = {}
 
-    def require_room(self) -> None:
+    def require_room(self, more: int = 1) -> None:
         """Raises Refused (403)."""
-        if len(self._things) >= self._most:
+        if len(self._things) + more > self._most:
             raise Refused(403, f"this account has {self._most} {self._what}, its limit")
 
     def add(self, key: str, thing: T) -> None:
@@ -194,9 +195,13 @@ class History(Shelf[T]):
         super().__init__(most, what)
         self._over = over
 
-    def require_room(self) -> None:
-        if len(self._things) >= self._most:
-            oldest = next((k for k, v in self._things.items() if self._over(v)), None)
-            if oldest is not None:
-                del self._things[oldest]
-        super().require_room()
+    def require_room(self, more: int = 1) -> None:
+        """For so many at once."""
+        missing = len(self._things) + more - self._most
+        if missing > 0:
+            over = (key for key, thing in self._things.items() if self._over(thing))
+            oldest = list(itertools.islice(over, missing))
+            if len(oldest) == missing:
+                for key in oldest:
+                    del self._things[key]
+        super().require_room(more)

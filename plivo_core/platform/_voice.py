@@ -132,6 +132,7 @@ class Voice:
 
     def interrupt(self, now: float) -> None:
         """Whatever is being spoken stops."""
+        self._outbox.tick(now)  # what is over is said to be before anything else begins
         speech, self._speech = self._speech, None
         if speech is None or now >= speech.ends_at:
             return

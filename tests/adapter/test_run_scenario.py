@@ -10,11 +10,18 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from plivo_anyio import VoiceApp, run_scenario
+from plivo_anyio import VoiceApp, place_call, run_scenario
 from plivo_anyio._platform import drive_scenario
 from plivo_core.commands import Command
 from plivo_core.events import InvalidMessage
-from plivo_core.platform import PlatformEvent, Scenario, ScenarioRun
+from plivo_core.platform import (
+    CallMode,
+    Pause,
+    PlatformCall,
+    PlatformEvent,
+    Scenario,
+    ScenarioRun,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +122,44 @@ async def test_a_write_that_fails_ends_the_run() -> None:
     run = ScenarioRun(ONE_KEY, random_bytes=bytes, now=anyio.current_time())
     result = await drive_scenario(run, Broken())  # type: ignore[arg-type]
     assert result.missed == ("the key is read back",)
+
+
+@pytest.mark.parametrize(("mode", "end"), [("agent", "session.ended"), ("stream", "stop")])
+async def test_a_call_that_somebody_else_ends_is_ended_by_its_own_message(
+    mode: CallMode, end: str
+) -> None:
+    app, hang_up, sent = VoiceApp(), anyio.Event(), list[PlatformEvent]()
+
+    def note(event: PlatformEvent) -> None:
+        sent.append(event)
+        hang_up.set()
+
+    async with anyio.create_task_group() as tasks:
+        host, port = await tasks.start(app.serve, "127.0.0.1", 0)
+        with anyio.fail_after(5):
+            ended = await place_call(
+                PlatformCall([Pause(60)], mode=mode),
+                host,
+                port,
+                hang_up=hang_up,
+                on_sent=note,
+            )
+        tasks.cancel_scope.cancel()
+    assert sent[-1].type == end
+    assert (ended.code, ended.initiator) == (1000, "remote")
+
+
+async def test_a_call_that_ends_before_it_began_is_closed() -> None:
+    hang_up, sent = anyio.Event(), list[PlatformEvent]()
+
+    async def slow(stream: SocketStream) -> None:
+        await stream.receive()
+        hang_up.set()
+        await anyio.sleep_forever()
+
+    async with a_server(slow) as port:
+        with anyio.fail_after(5):
+            await place_call(
+                PlatformCall([Pause(60)]), "127.0.0.1", port, hang_up=hang_up, on_sent=sent.append
+            )
+    assert sent == []

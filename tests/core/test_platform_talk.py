@@ -9,6 +9,7 @@ import pytest
 
 from plivo_core import ConfigError, LocalProtocolError
 from plivo_core.commands import (
+    Checkpoint,
     ExtendWait,
     Hangup,
     Inject,
@@ -31,10 +32,12 @@ from plivo_core.events import (
     Dtmf,
     Error,
     Interruption,
+    PlayedStream,
     Prompt,
     SessionUsage,
     StreamMedia,
     StreamStart,
+    StreamStop,
     ToolCall,
     TurnCompleted,
     TurnDetected,
@@ -570,3 +573,63 @@ def test_an_empty_outbox_has_no_latency() -> None:
     call.receive_command(Speak("early"), now=0)
     call.start(now=0)
     assert [seen.latency for seen in call.observations] == [None]
+
+
+# --- somebody else hangs up -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "end"),
+    [
+        ("agent", [AgentSessionEnded]),
+        ("raw", [StreamStop, AgentSessionEnded]),
+        ("stream", [StreamStop]),
+    ],
+)
+def test_a_call_can_be_ended_from_outside(mode: CallMode, end: list[type[Any]]) -> None:
+    call = a_call(Pause(100), AgentSpeaks("never"), mode=mode)
+    call.hang_up(now=3)
+    told = said(call)
+    assert kinds(told) == end
+    assert call.finished
+    assert call.deadline() is None
+    call.hang_up("again", now=4)
+    assert said(call) == []
+    assert all(
+        (event.reason, event.duration_seconds) == ("api_hangup", 3)
+        for event in told
+        if isinstance(event, AgentSessionEnded)
+    )
+
+
+def test_a_call_ended_before_it_began_says_nothing() -> None:
+    call = PlatformCall([AgentSpeaks("hi")])
+    call.hang_up(now=1)
+    call.start(now=2)
+    assert call.finished
+    assert said(call) == []
+    assert call.deadline() is None
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+def test_speech_without_length_is_over_before_the_next_begins() -> None:
+    call = PlatformCall(
+        [AgentSpeaks("two")],
+        settings=AgentSettings(welcome_greeting="one"),
+        seconds_per_character=0,
+    )
+    call.start(now=0)
+    assert kinds(said(call)) == [AgentSessionStarted, *SPOKEN, *SPOKEN]
+
+
+def test_a_checkpoint_behind_audio_heard_long_ago_is_acknowledged_now() -> None:
+    expected = Expect(Transfer, "last")
+    call = a_call(expected, mode="raw", tool_call_timeout_s=1)
+    call.receive_command(PlayAudio(payload="AAAA"), now=0.1)
+    call.receive_command(Checkpoint(name="x", stream_id="stream-1"), now=1)
+    assert kinds(said(call)) == [PlayedStream]
+    call.receive_command(Transfer(destination=["+1"]), now=1.25)
+    (seen,) = call.observations
+    assert seen.latency == 0.25  # since playedStream, not since the audio was over

@@ -349,3 +349,27 @@ def test_text_mode_hears_and_answers() -> None:
     where = { agent_text = "HELLO" }
     """
     assert play(text, model).ok
+
+
+def test_a_fault_leaves_behind_what_the_connection_itself_has_to_say() -> None:
+    # After 20 s both ends ping: a pong may wait while the fault's message is too large to join it.
+    oversized = '[[steps]]\nfault = "oversized"\nlabel = "big"\n'
+    result = play(f"[[steps]]\npause = 100\n{oversized}{closes(1009)}")
+    assert result.sequence == (("big", True), ("c", True))
+
+
+@pytest.mark.timeout(20)  # when each piece copied the rest, it took minutes
+def test_a_million_pieces_are_cut_in_a_moment() -> None:
+    faults = '[[steps]]\nfault = "split"\nsize = 1\nlabel = "s"\n[[steps]]\nfault = "oversized"\n'
+    run = ScenarioRun(Scenario.parse(f"{faults}{KEY}"), random_bytes=random_bytes, now=0)
+    server = ServerConnection(now=0)
+    server.receive_data(run.data_to_send(), now=0)
+    assert isinstance(server.next_event(), RequestReceived)
+    server.accept(now=0)
+    run.receive_data(server.data_to_send(), now=0)
+    pieces = 0
+    while data := run.data_to_send():
+        assert len(data) == 1
+        pieces += 1
+    assert pieces > 1024 * 1024
+    assert not run.finished

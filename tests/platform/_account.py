@@ -19,6 +19,7 @@ from plivo_core.platform import (
     Effect,
     PlatformApi,
     PlatformLimits,
+    RestFault,
     counting_ids,
 )
 
@@ -51,7 +52,7 @@ def basic(user: str = AUTH_ID, token: str | None = None) -> tuple[tuple[str, str
 class Account:
     """``ask`` takes paths behind ``/v1/Account/{auth_id}/``; each answer has an api_id."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault | RestFault, ...] = ()
     limits: PlatformLimits = field(default_factory=PlatformLimits)
     ids: Any = None
     now: float = 100.0

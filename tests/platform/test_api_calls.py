@@ -405,11 +405,36 @@ def test_a_classic_call_is_led_to_the_stream_of_its_answer(account: Account) -> 
     assert parse_callback(params, "hangup").extra == {}
 
 
+def test_the_stream_of_an_answer_has_its_attributes(account: Account) -> None:
+    due = a_classic_call(account)
+    xml = f"""<Response><Stream contentType='audio/x-l16;rate=16000' extraHeaders="a=&quot;1&quot;"
+        statusCallbackUrl="{HOOK}/status?a=1&amp;b=2" statusCallbackMethod="GET"
+        streamTimeout="60">wss://s.example.com/</Stream></Response>"""
+    account.api.callback_answered(due.id, 200, xml.encode(), now=account.now)
+    placed = account.placed()
+    assert placed.request == {
+        "content_type": "audio/x-l16;rate=16000",
+        "extra_headers": 'a="1"',
+        "stream_timeout": "60",
+        "bidirectional": False,
+    }
+    account.began(placed)
+    (started,) = account.callbacks()
+    assert is_genuine(started)
+    assert (started.method, started.params["Event"]) == ("GET", "StartStream")
+    assert started.url.startswith(f"{HOOK}/status?a=1&b=2&Event=StartStream")
+    account.ended(placed)
+    assert [due.kind for due in account.callbacks()] == ["stream_status", "hangup"]
+
+
 @pytest.mark.parametrize(
     ("status", "xml", "cause"),
     [
         (200, b"<Response><Speak>Bye</Speak></Response>", "Normal Hangup"),
-        (500, STREAM, "Normal Hangup"),
+        (500, STREAM, "Error Reaching Answer URL"),
+        (200, b"<Stream>ws:///no-host</Stream>", "Invalid Answer XML"),
+        (200, b"<Stream>ws://h/?a=%FF</Stream>", "Invalid Answer XML"),
+        (200, b'<Stream statusCallbackUrl="ftp://h">ws://h</Stream>', "Invalid Answer XML"),
         (200, b"", "Error Reaching Answer URL"),
         (None, b"", "Error Reaching Answer URL"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from plivo_core import ConfigError, Request, platform
 from plivo_core.platform import ApiFault as Fault
-from plivo_core.platform import PlatformApi, PlatformLimits, counting_ids
+from plivo_core.platform import PlatformApi, PlatformLimits, Scenario, counting_ids
 from tests.platform._account import AUTH_ID, SUB_ID, TOKENS, Account, basic
 
 AGENT = {"agent_name": "A", "websocket_url": "wss://h"}
@@ -45,6 +45,7 @@ def account() -> Account:
         ("websocket_url", {"websocket_url": "ws://h h"}),
         ("websocket_url", {"websocket_url": "ws://[h"}),
         ("websocket_url", {"websocket_url": "ws://h:0"}),
+        ("websocket_url", {"websocket_url": "ws://h/?a=%FF"}),  # nobody could sign it
         ("websocket_url", {"websocket_url": "wss://h/" + "x" * 2048}),
         ("llm", {"llm": {}}),
         ("s2s", {"s2s": {}, "stt": {}}),
@@ -224,6 +225,51 @@ def test_a_request_has_a_size() -> None:
     assert account.raw("GET", f"{target}?{'x' * 21}").status == 400
 
 
+def test_updates_do_not_make_an_agent_larger_than_a_request() -> None:
+    account = Account(limits=PlatformLimits(max_body=1000))
+    path = f"Agent/{account.an_agent()}"
+    before = account.get(path).body
+    assert account.ask("PATCH", path, {"a": "x" * 700}).status == 200
+    answer = account.ask("PATCH", path, {"b": "x" * 700})
+    assert (answer.status, answer.error) == (400, "body: the agent would take more than 1000 bytes")
+    after = account.get(path).body
+    assert after.keys() - before.keys() == {"a"}
+
+
+def test_several_calls_are_placed_or_none() -> None:
+    account = Account(limits=PlatformLimits(max_calls=2))
+    assert account.post("Call/", {**CLASSIC, "to": "2<3<4"}).status == 403
+    assert account.effects() == []
+    assert account.post("Call/", {**CLASSIC, "to": "2<3"}).status == 201
+
+
+def test_calls_that_are_over_make_room_for_several() -> None:
+    account = Account(limits=PlatformLimits(max_calls=2))
+    account.post("Call/", {**CLASSIC, "to": "2<3"})
+    first, second = account.callbacks()
+    account.api.callback_answered(first.id, 500, now=account.now)
+    assert account.post("Call/", {**CLASSIC, "to": "4<5"}).status == 403
+    account.api.callback_answered(second.id, 500, now=account.now)
+    assert account.post("Call/", {**CLASSIC, "to": "4<5"}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("Call/", {**CLASSIC, "answer_url": "http://h/?a=%FF"}),
+        ("Call/", {**CLASSIC, "hangup_url": "http://h/?a=%FF"}),
+        ("Message/", {**MESSAGE, "url": "http://h/?a=%FF"}),
+    ],
+)
+def test_an_address_that_cannot_be_signed_is_refused(
+    account: Account, path: str, body: dict[str, Any]
+) -> None:
+    answer = account.post(path, body)
+    assert answer.status == 400
+    assert answer.error.split(":")[0] in body
+    assert account.effects() == []
+
+
 @pytest.mark.parametrize("target", ["Agent?x=%ff", "Agent/%ff"])
 def test_what_is_not_utf_8_is_refused(account: Account, target: str) -> None:
     response = account.raw("GET", f"/v1/Account/{AUTH_ID}/{target}")
@@ -329,6 +375,26 @@ def test_a_fault_comes_at_its_turn_and_so_often() -> None:
     assert [account.get("Agent").status for _ in range(4)] == [200, 429, 429, 200]
     response = account.raw("GET", f"/v1/Account/{AUTH_ID}/Message/", headers=())
     assert (response.status, response.body) == (503, b"<html>")
+
+
+def test_a_scenario_brings_its_faults() -> None:
+    text = """
+        [[rest]]
+        status = 429
+        times = 2
+        method = "POST"
+        path = "/Call/"
+        retry_after = 1.5
+        [[rest]]
+        status = 503
+        [[steps]]
+        pause = 1"""
+    account = Account(faults=Scenario.parse(text).rest)
+    assert account.get("Agent").status == 503
+    answers = [account.post("Call/", CLASSIC) for _ in range(3)]
+    assert [answer.status for answer in answers] == [429, 429, 201]
+    assert answers[0].headers["retry-after"] == "1.5"
+    assert account.get("Number/").status == 200
 
 
 def test_a_fault_may_lose_the_answer_of_what_was_done() -> None:
