@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import anyio
 import h11
-from anyio.abc import ByteStream
 
+from plivo_anyio._dial import dial
 from plivo_anyio._transport import ByteIO, StreamIO, TransportLost
 from plivo_core.wire import Headers
 
@@ -59,8 +59,8 @@ async def fetch(
         request = h11.Request(method=method, target=target, headers=head)
         data = _sent(conn, request, h11.Data(data=body), h11.EndOfMessage())
         with anyio.fail_after(connect_timeout):
-            stream = await _connect(host, parts.port or (443 if secure else 80), tls=secure)
-    # TimeoutError is an OSError; UnicodeError, a ValueError, is a host that is no name.
+            stream = await dial(host, parts.port or (443 if secure else 80), tls=secure)
+    # TimeoutError is an OSError; UnicodeError, a ValueError, is what no head can hold.
     except (OSError, ValueError, h11.LocalProtocolError) as error:
         raise NoAnswer(f"no connection: {error!r}", connected=False) from error
     try:
@@ -71,12 +71,6 @@ async def fetch(
                 return await _read(io, conn)
     except (OSError, TransportLost, h11.RemoteProtocolError) as error:
         raise NoAnswer(f"no answer: {error!r}", connected=True) from error
-
-
-async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
-    if tls:
-        return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
-    return await anyio.connect_tcp(host, port)
 
 
 def _sent(conn: h11.Connection, *events: h11.Event) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import ByteStream
 
+from plivo_anyio._dial import dial
 from plivo_anyio._transport import StreamIO, TransportLost
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
 from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
@@ -27,6 +28,7 @@ from plivo_core.wire import Headers
 __all__ = ["drive_scenario", "place_call", "run_scenario"]
 
 _READ = DEFAULT_LIMITS.read_size
+_CONNECT = DEFAULT_TIMINGS.handshake
 _WRITE = DEFAULT_TIMINGS.write
 _CLOSE_GRACE = 1.0  # seconds for the application to close after the call is over, then we do
 
@@ -62,11 +64,9 @@ async def place_call(
         return caller.outcome
 
 
-async def _connect(host: str, port: int, *, tls: bool) -> ByteStream:
-    with anyio.fail_after(DEFAULT_TIMINGS.handshake):  # TimeoutError is an OSError
-        if tls:
-            return await anyio.connect_tcp(host, port, tls=True, tls_standard_compatible=False)
-        return await anyio.connect_tcp(host, port)
+async def _connect(host: str, port: int, *, tls: bool = False) -> ByteStream:
+    with anyio.fail_after(_CONNECT):  # TimeoutError is an OSError
+        return await dial(host, port, tls=tls)
 
 
 async def run_scenario(
@@ -83,7 +83,7 @@ async def run_scenario(
     ``on_sent`` and ``on_received`` are those of :func:`place_call`. Raises OSError when nobody
     listens there; everything else that can go wrong is in the result.
     """
-    async with await anyio.connect_tcp(host, port) as stream:
+    async with await _connect(host, port) as stream:
         run = ScenarioRun(
             scenario,
             random_bytes=secrets.token_bytes,

@@ -6,9 +6,9 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import anyio
 from anyio.abc import ByteStream
 
+from plivo_anyio._dial import dial
 from plivo_core import ConfigError
 
 __all__ = ["Target", "client_context", "parse_url"]
@@ -28,14 +28,7 @@ class Target:
 
     async def connect(self) -> ByteStream:
         """TCP, and TLS over it if it is ``wss``. Raises OSError (ssl.SSLError is one)."""
-        if self.tls is None:
-            return await anyio.connect_tcp(self.host, self.port)
-        return await anyio.connect_tcp(
-            self.host,
-            self.port,
-            ssl_context=self.tls,
-            tls_standard_compatible=False,  # many end without a farewell; Close has told the end
-        )
+        return await dial(self.host, self.port, tls=self.tls or False)
 
 
 def parse_url(url: str, tls: ssl.SSLContext) -> Target:

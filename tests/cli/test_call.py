@@ -291,6 +291,19 @@ def test_of_many_calls_the_same_miss_is_told_once_with_its_number(plivo: Plivo) 
     assert "4 of 4 calls placed, 0 answered, 0 completed, 4 failed" in done.out
 
 
+def test_a_server_that_hangs_up_in_the_tls_handshake(plivo: Plivo, backend: str) -> None:
+    with a_server(lambda connection: connection.recv(4096)) as url:
+        done = plivo("call", url.replace("ws:", "wss:"), "--json", "--backend", backend)
+    assert done.status == 1
+    assert done.missed["came"] == "the connection closed during the TLS handshake"
+
+
+def test_a_host_that_can_have_no_address(plivo: Plivo, backend: str) -> None:
+    done = plivo("call", "ws://a_b.\xe9/", "--json", "--backend", backend)
+    assert done.status == 1
+    assert "cannot be the name of a host" in done.missed["came"]
+
+
 # --- wrong usage ----------------------------------------------------------------------------------
 
 

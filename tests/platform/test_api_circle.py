@@ -7,11 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
 
-from plivo_anyio import CallSession, VoiceApp, random_ids, serve_platform
+from plivo_anyio import (
+    CallSession,
+    VoiceApp,
+    _platform,
+    place_call,
+    random_ids,
+    run_scenario,
+    serve_platform,
+)
 from plivo_anyio._fetch import NoAnswer, fetch
 from plivo_anyio._platform_server import scripted_call
 from plivo_core import Request, Response
@@ -27,6 +36,7 @@ from plivo_core.platform import (
     PlatformApi,
     PlatformCall,
     PlatformTimings,
+    Scenario,
     TargetsDialed,
     caller_says,
 )
@@ -316,6 +326,32 @@ async def test_what_is_no_answer_is_told_apart_from_no_connection(
     with pytest.raises(NoAnswer) as caught:
         await fetched("http://127.0.0.1:1/")
     assert not caught.value.connected
+
+
+async def test_who_hangs_up_in_the_tls_handshake_is_not_connected() -> None:
+    async with a_server() as url:
+        with pytest.raises(NoAnswer) as caught:
+            await fetched(url.replace("http:", "https:"))
+    assert not caught.value.connected
+
+
+async def test_placing_a_call_at_who_hangs_up_in_the_tls_handshake_raises_oserror() -> None:
+    async with a_server() as url:
+        with pytest.raises(OSError, match="TLS handshake"):
+            await place_call(PlatformCall(), "127.0.0.1", urlsplit(url).port or 0, tls=True)
+
+
+async def test_a_scenario_does_not_wait_for_ever_for_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect(*arguments: Any, **options: Any) -> Any:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr("anyio.connect_tcp", connect)
+    monkeypatch.setattr(_platform, "_CONNECT", 0.05)
+    scenario = Scenario.parse('[[steps]]\nhang_up = "caller_hangup"\n')
+    with anyio.fail_after(5), pytest.raises(TimeoutError):
+        await run_scenario(scenario, "127.0.0.1", 1)
 
 
 async def test_the_request_says_what_it_should() -> None:
