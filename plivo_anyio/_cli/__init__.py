@@ -13,6 +13,7 @@ from collections.abc import Sequence
 __all__ = ["main"]
 
 _USAGE = 2  # as click has it for a wrong command line
+_INTERRUPTED = 130  # 128 + SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "plivo-sansio: the command line needs click: pip install 'plivo-sansio[cli]'\n"
         )
         return _USAGE
-    from plivo_anyio._cli._main import run
-
+    try:
+        from plivo_anyio._cli._main import run
+    except KeyboardInterrupt:  # Ctrl-C at once
+        return _INTERRUPTED
     return run(arguments)

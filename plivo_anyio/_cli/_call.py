@@ -219,7 +219,7 @@ def call(
         finally:
             seconds = anyio.current_time() - began
 
-    caught = run_async(backend, timed)
+    caught = run_async(backend, output, timed)
     report.summary(seconds, interrupted=caught is not None)
     context.exit(128 + caught if caught is not None else 0 if report.ok else 1)
 

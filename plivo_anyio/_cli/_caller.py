@@ -374,7 +374,9 @@ class Caller:
                 return "the connection closed without a word"
             return f"nothing within {self._timeout:g} s"
         why = "and the connection closed"
-        if ended is not None and ended.error is not None:
+        if ended is None:  # a scenario that was not waited for any longer
+            why = f"and no answer within {self._timeout:g} s"
+        elif ended.error is not None:
             why = ended.error.message
         return f"{_excerpt(self._first_bytes)}, {why}"
 

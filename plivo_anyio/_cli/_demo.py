@@ -174,34 +174,44 @@ async def run_demo(backend: str, output: Output) -> bool:
     seen, transcript = Seen(), Transcript(output)
     calls: list[PlatformCall] = []
     checks: list[tuple[str, bool]] = []
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        address = f"127.0.0.1:{sock.getsockname()[1]}"
-        public_url = f"http://{address}"
-        app = make_app(seen, WebhookVerifier(token, public_url=public_url))
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(functools.partial(app.serve, sock=sock.dup()))
-            scenario = functools.partial(_scripted, transcript=transcript, calls=calls)
-            host, port = await tasks.start(
-                functools.partial(
-                    serve_platform, account, make_call=scenario, on_effect=account.told
+
+    def tell() -> bool:
+        transcript.end()
+        for call in calls:
+            checks.extend((step.label, step.met) for step in call.observations)
+            checks.extend((label, False) for label in call.missed if (label, False) not in checks)
+        checks.extend(_agent_checks(seen))
+        _tell(output, transcript, account, checks, backend, anyio.current_time() - began)
+        return all(met for _, met in checks)
+
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            address = f"127.0.0.1:{sock.getsockname()[1]}"
+            public_url = f"http://{address}"
+            app = make_app(seen, WebhookVerifier(token, public_url=public_url))
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(functools.partial(app.serve, sock=sock.dup()))
+                scenario = functools.partial(_scripted, transcript=transcript, calls=calls)
+                host, port = await tasks.start(
+                    functools.partial(
+                        serve_platform, account, make_call=scenario, on_effect=account.told
+                    )
                 )
-            )
-            api_url = f"http://{host}:{port}"
-            output.text(f"agent on ws://{address}, simulated Plivo on {api_url} ({backend})\n")
-            # Not through a proxy of the environment: it would look for 127.0.0.1 at its own place.
-            async with (
-                httpx_client() as http_client,
-                AsyncClient(auth_id, token, base_url=api_url, http_client=http_client) as client,
-            ):
-                checks += await _circle(client, seen, f"ws://{address}/demo", public_url)
-            tasks.cancel_scope.cancel()
-    transcript.end()
-    for call in calls:
-        checks += [(step.label, step.met) for step in call.observations]
-        checks += [(label, False) for label in call.missed if (label, False) not in checks]
-    checks += _agent_checks(seen)
-    _tell(output, transcript, account, checks, backend, anyio.current_time() - began)
-    return all(met for _, met in checks)
+                api_url = f"http://{host}:{port}"
+                output.text(f"agent on ws://{address}, simulated Plivo on {api_url} ({backend})\n")
+                # Not through a proxy of the environment: it would look for 127.0.0.1 at home.
+                async with (
+                    httpx_client() as http_client,
+                    AsyncClient(
+                        auth_id, token, base_url=api_url, http_client=http_client
+                    ) as client,
+                ):
+                    await _circle(client, seen, f"ws://{address}/demo", public_url, checks)
+                tasks.cancel_scope.cancel()
+    except anyio.get_cancelled_exc_class():
+        tell()  # Ctrl-C: the summary so far
+        raise
+    return tell()
 
 
 def _scripted(
@@ -220,28 +230,33 @@ def _scripted(
 
 
 async def _circle(
-    client: AsyncClient, seen: Seen, websocket_url: str, public_url: str
-) -> list[tuple[str, bool]]:
+    client: AsyncClient,
+    seen: Seen,
+    websocket_url: str,
+    public_url: str,
+    checks: list[tuple[str, bool]],
+) -> None:
     """An agent and a number are made, the agent calls, and the session is looked up."""
     hooks = {name: {"url": f"{public_url}/{name}", "method": "POST"} for name in ("ring", "hangup")}
     agent = await client.agent.agents.create(
         agent_name="Shop", websocket_url=websocket_url, stt={}, llm={}, tts={}, callbacks=hooks
     )
+    checks.append(("REST: an agent was created", bool(agent.agent_uuid)))
     offers = await client.numbers.search("US", type="local", limit=1)
     number = f"+{offers.objects[0].number.lstrip('+')}"
     bought = await client.numbers.buy(number)
+    checks.append(("REST: a number was bought", bool(bought.status)))
     assigned = await client.agent.numbers.assign(agent.agent_uuid, number=number)
+    assigned_here = assigned.agent_uuid == agent.agent_uuid
+    checks.append(("REST: the number reaches the agent", assigned_here))
     call = await client.agent.calls.initiate(agent.agent_uuid, from_=number, to="+14155550101")
+    checks.append(("REST: a call was placed", bool(call.call_uuid)))
     with anyio.move_on_after(_PATIENCE):
         await seen.over.wait()
         await seen.gone.wait()
     sessions = (await client.agent.sessions.list(call_uuid=call.call_uuid)).objects
     ended = [session for session in sessions if session.state == "ended"]
-    return [
-        ("REST: an agent was created", bool(agent.agent_uuid)),
-        ("REST: a number was bought", bool(bought.status)),
-        ("REST: the number reaches the agent", assigned.agent_uuid == agent.agent_uuid),
-        ("REST: a call was placed", bool(call.call_uuid)),
+    checks += [
         ("a signed callback told of the ringing", "RingCallback" in seen.callbacks),
         ("a signed callback told of the hang-up", "HangupCallback" in seen.callbacks),
         ("REST: the session is listed, and over", len(ended) == 1),
@@ -310,5 +325,5 @@ def demo(context: click.Context, backend: str, as_json: bool) -> None:
         nonlocal observed
         observed = await run_demo(backend, output)
 
-    caught = run_async(backend, run)
+    caught = run_async(backend, output, run)
     context.exit(128 + caught if caught is not None else 0 if observed else 1)

@@ -14,7 +14,7 @@ import click
 from anyio.abc import TaskStatus
 
 from plivo_anyio._cli._options import backend_option, json_option
-from plivo_anyio._cli._output import Output
+from plivo_anyio._cli._output import Output, http_url
 from plivo_anyio._cli._request import save_request
 from plivo_anyio._cli._run import run_async
 from plivo_anyio._cli._verify import make_verifier, public_url_option, token_options
@@ -177,24 +177,29 @@ def listen(
     output = Output(as_json)
     catcher: Catcher | None = None
 
+    try:
+        if save is not None:
+            save.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"--save: {error}") from error
+
     async def catch() -> None:
         nonlocal catcher
         catcher = Catcher(endpoint, output, answer=answer, save=save, count=count)
-        # Outside the group, which would wrap its OSError.
-        listeners = await Where(host=host, port=port).open(Limits().backlog)
+        try:
+            listeners = await Where(host=host, port=port).open(Limits().backlog)
+        except OSError as error:
+            raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         address = listeners[0].address
         async with anyio.create_task_group() as tasks:
             await tasks.start(functools.partial(_serve, catcher, listeners))
             output.json({"listening": {"host": address[0], "port": address[1], "public_url": base}})
-            output.text(f"listening on http://{address[0]}:{address[1]}/ for {base}, until Ctrl-C")
+            output.text(f"listening on {http_url(address)}/ for {base}, until Ctrl-C")
             await catcher.enough.wait()
             await anyio.sleep(0.1)  # the last answer leaves
             tasks.cancel_scope.cancel()
 
-    try:
-        run_async(backend, catch)  # Ctrl-C is how this ends
-    except OSError as error:
-        raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    run_async(backend, output, catch)  # Ctrl-C is how this ends
     if catcher is None:  # interrupted before it listened
         context.exit(0)
     output.json(

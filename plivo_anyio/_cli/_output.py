@@ -7,25 +7,40 @@ Colours are click's: they are gone where nobody looks at a terminal.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
-__all__ = ["Output", "Progress", "milliseconds"]
+__all__ = ["Output", "Progress", "http_url", "milliseconds"]
 
 
-@dataclass(frozen=True)
+# What a terminal would obey, or no encoding can hold. A line's end is our own.
+_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+@dataclass
 class Output:
     """Standard output, flushed per line."""
 
     as_json: bool
+    stop: Callable[[], object] | None = None
+    """Ends what runs: its task is not that of who prints, which may be a server's."""
+    unread: bool = False
+    """Whether nobody reads any more; nothing is printed from then on."""
 
     def text(self, line: str = "", *, colour: str | None = None, bold: bool = False) -> None:
         """A line for people."""
         if not self.as_json:
-            click.secho(line, fg=colour, bold=bold or None)
+            self._write(_UNPRINTABLE.sub(_escaped, line), fg=colour, bold=bold or None)
 
     def message(self, line: str) -> None:
         """A line for people that may be cut where the terminal ends."""
@@ -35,7 +50,19 @@ class Output:
     def json(self, value: dict[str, object]) -> None:
         """A line for programs."""
         if self.as_json:
-            click.echo(json.dumps(value))
+            self._write(json.dumps(value))
+
+    def _write(self, line: str, **style: Any) -> None:
+        if self.unread:
+            return
+        try:
+            # Without a style there is nothing to reset: JSON on a terminal is JSON.
+            click.echo(click.style(line, **style) if style else line)
+        except BrokenPipeError:
+            if self.stop is None:
+                raise
+            self.unread = True
+            self.stop()
 
 
 class Progress:
@@ -55,6 +82,12 @@ class Progress:
         if self._shown:
             click.echo("\r" + " " * self._shown + "\r", err=True, nl=False)
             self._shown = 0
+
+
+def http_url(address: tuple[str, int]) -> str:
+    """Of a server that listens there."""
+    host, port = address
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def milliseconds(seconds: float) -> str:

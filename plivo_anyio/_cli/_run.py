@@ -8,14 +8,17 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import click
 
+from plivo_anyio._cli._output import Output
+
 __all__ = ["run_async"]
 
 
-def run_async(backend: str, function: Callable[[], Awaitable[None]]) -> int | None:
+def run_async(backend: str, output: Output, function: Callable[[], Awaitable[None]]) -> int | None:
     """Run ``function``; the signal (SIGINT or SIGTERM) that cut it short, None if none did.
 
     A signal cancels it, so what it has to say at the end it must say in ``finally``, or leave to
-    its caller. Raises what it raises, and click.UsageError where trio is wanted and not there.
+    its caller. Raises what it raises, click.UsageError where trio is wanted and not there, and
+    BrokenPipeError when nobody read ``output`` to the end.
     """
     if backend == "trio":
         try:
@@ -24,7 +27,10 @@ def run_async(backend: str, function: Callable[[], Awaitable[None]]) -> int | No
             raise click.UsageError(
                 "trio is not installed: pip install 'plivo-sansio[trio]'"
             ) from None
-    return anyio.run(_until_signal, function, backend=backend)
+    caught = anyio.run(_until_signal, output, function, backend=backend)
+    if output.unread:
+        raise BrokenPipeError
+    return caught
 
 
 def _only(error: Exception) -> Exception:
@@ -33,7 +39,7 @@ def _only(error: Exception) -> Exception:
     return _only(parts[0]) if len(parts) == 1 else error
 
 
-async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:
+async def _until_signal(output: Output, function: Callable[[], Awaitable[None]]) -> int | None:
     caught: int | None = None
     failed: Exception | None = None
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -45,12 +51,14 @@ async def _until_signal(function: Callable[[], Awaitable[None]]) -> int | None:
                     caught = caught or number
                     tasks.cancel_scope.cancel()
 
+            output.stop = tasks.cancel_scope.cancel
             tasks.start_soon(watch)
             try:
                 await function()
             except Exception as error:  # noqa: BLE001 - raised below, outside the group
                 failed = _only(error)
             tasks.cancel_scope.cancel()
+    output.stop = None
     if failed is not None:
         raise failed
     return caught

@@ -11,7 +11,7 @@ import click
 
 from plivo_anyio._cli._account import ToldAccount, play_scenario_at, random_credentials
 from plivo_anyio._cli._options import backend_option, json_option
-from plivo_anyio._cli._output import Output
+from plivo_anyio._cli._output import Output, http_url
 from plivo_anyio._cli._run import run_async
 from plivo_anyio._cli._sound import read_scenario
 from plivo_anyio._cli._transcript import Transcript
@@ -92,18 +92,20 @@ def simulate(
     async def serve() -> None:
         transcript = Transcript(output)
         async with anyio.create_task_group() as tasks:
-            address = await tasks.start(
-                functools.partial(
-                    serve_platform,
-                    account,
-                    host,
-                    port,
-                    make_call=play_scenario_at(scenario, transcript, played),
-                    on_effect=account.told,
-                    allow_remote=allow_remote,
-                )
+            serving = functools.partial(
+                serve_platform,
+                account,
+                host,
+                port,
+                make_call=play_scenario_at(scenario, transcript, played),
+                on_effect=account.told,
+                allow_remote=allow_remote,
             )
-            api_url = f"http://{address[0]}:{address[1]}"
+            try:
+                api_url = http_url(await tasks.start(serving))
+            except OSError as error:
+                text = f"cannot listen on {host}:{port}: {error.strerror}"
+                raise click.UsageError(text) from error
             environment = {
                 "PLIVO_API_URL": api_url,
                 "PLIVO_AUTH_ID": auth_id,
@@ -118,10 +120,7 @@ def simulate(
                 await _call_agent(api_url, auth_id, auth_token, agent_url, calls)
             await anyio.sleep_forever()
 
-    try:
-        run_async(backend, serve)  # Ctrl-C is how this ends
-    except OSError as error:
-        raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    run_async(backend, output, serve)  # Ctrl-C is how this ends
     missed = [label for call in played for label in call.missed]
     ok = not missed and not account.failed
     output.json(

@@ -69,10 +69,11 @@ class Transcript:
     def _line(self, direction: str, message: dict[str, object]) -> None:
         at = anyio.current_time() - self._began
         name = message.pop("type", None) or message.pop("event", None) or "?"
+        shown = str(name).replace("\n", "\\n")  # it may be any text
         details = redact(message)
         sides = ("platform", "agent") if direction == "->" else ("agent", "platform")
         self._output.json(
             {"at": round(at, 4), "from": sides[0], "to": sides[1], "name": name, "message": details}
         )
         text = "" if not details else json.dumps(details, ensure_ascii=False)
-        self._output.message(f"{at:7.3f}  plivo {direction} agent  {name!s:24} {text}")
+        self._output.message(f"{at:7.3f}  plivo {direction} agent  {shown:24} {text}")

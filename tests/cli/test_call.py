@@ -298,6 +298,32 @@ def test_a_server_that_hangs_up_in_the_tls_handshake(plivo: Plivo, backend: str)
     assert done.missed["came"] == "the connection closed during the TLS handshake"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\\ud800", "\\ud800"),
+        ("\\u001b[2J", "\\x1b[2J"),
+        ("\\n    ok", "\\n    ok"),
+        ("\\u202e", "\\u202e"),
+    ],
+)
+def test_what_a_server_names_a_command_cannot_write_on_the_terminal(
+    plivo: Plivo, text: str, shown: str
+) -> None:
+    def name_it(connection: socket.socket) -> None:
+        answers_upgrade(connection)
+        message = f'{{"type": "x{text}y"}}'.encode()
+        connection.sendall(bytes([0x81, len(message)]) + message)
+        connection.recv(4096)
+        connection.recv(4096)
+
+    with a_server(name_it) as url:
+        done = plivo("call", url)
+    (line,) = [line for line in done.out.splitlines() if "<-" in line]
+    assert shown in line
+    assert line.isprintable()
+
+
 def test_a_host_that_can_have_no_address(plivo: Plivo, backend: str) -> None:
     done = plivo("call", "ws://a_b.\xe9/", "--json", "--backend", backend)
     assert done.status == 1

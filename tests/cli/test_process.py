@@ -88,8 +88,11 @@ def test_ctrl_c_while_a_call_is_not_answered_yet(backend: str) -> None:
 def test_ctrl_c_in_the_demo(backend: str) -> None:
     with running("demo", "--backend", backend) as demo:
         demo.line_with("session.started")
-        status, _ = demo.ends()
+        status, rest = demo.ends()
     assert status == 130
+    assert "ok      REST: an agent was created" in rest
+    assert "MISSED  agent saw the end of the session" in rest
+    assert f" steps observed on {backend}: " in rest.splitlines()[-1]
 
 
 # --- terminals and pipes --------------------------------------------------------------------------
@@ -158,6 +161,41 @@ def test_a_reader_that_goes_early_ends_it_quietly() -> None:
             assert process.wait(PATIENCE) == 1
             assert process.stderr is not None
             assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("lines", [1, 6])
+@pytest.mark.parametrize("name", ["demo", "simulate", "listen"])
+def test_where_nobody_reads_a_server_ends_too(backend: str, name: str, lines: int) -> None:
+    """Its lines are printed by tasks of the server, which outlives what a task raises."""
+    with a_server(lambda connection: connection.recv(1)) as url, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        options = {
+            "demo": (),
+            "simulate": ("--port", 0, "--agent-url", url, "--calls", 20),
+            "listen": ("--port", port, "--token", "t", "--public-url", "https://example.com"),
+        }
+        process = subprocess.Popen(
+            command(name, "--backend", backend, *options[name]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        with process:
+            assert process.stdout is not None
+            for _ in range(1 if name == "listen" else lines):
+                process.stdout.readline()
+            process.stdout.close()
+            if name == "listen":
+                with socket.create_connection(("127.0.0.1", port)) as anybody:
+                    anybody.sendall(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+                    anybody.recv(4096)
+            assert process.wait(PATIENCE) == 1
+            assert process.stderr is not None
+            shown = process.stderr.read().decode()
+            assert "Traceback" not in shown
+            assert "Usage" not in shown
 
 
 # --- usage ----------------------------------------------------------------------------------------

@@ -81,6 +81,15 @@ def test_it_calls_the_agent_and_plays_a_scenario(tmp_path: Path, backend: str) -
     assert (status, summary["calls"], summary["missed"]) == (0, 2, [])
 
 
+def test_on_ipv6_the_address_it_prints_is_one(backend: str) -> None:
+    with serving(an_agent()) as url:
+        options = ("--host", "::1", "--port", 0, "--agent-url", url, "--json")
+        with running("simulate", *options, "--backend", backend) as platform:
+            assert environment_of(platform)["PLIVO_API_URL"].startswith("http://[::1]:")
+            platform.line_with('"what": "answered"')
+            assert platform.summary_after()[0] == 0
+
+
 def test_a_step_that_is_missed_makes_the_status_1(tmp_path: Path) -> None:
     path = tmp_path / "hello.toml"
     path.write_text(HELLO)
