@@ -216,19 +216,27 @@ class Player:
     async def _all_played(self, seconds: float | None) -> Fate | None:
         """The fate of all that is queued, and of who speaks or waits to; None: there is nothing."""
         driver = self._driver
+        if not self._turns.locked() and self._is_silent():
+            return None
         due = _NEVER if seconds is None else driver.clock() + seconds
         placed: tuple[str, float] | None = None
         with driver.conditions.watch(self._lost, deadline=due):
             async with self._turns:
+                if self._is_silent():
+                    return None
                 with driver.lock:
-                    now, ledger = driver.clock(), driver.conn.session.playback
-                    if not (ledger.unheard_ms(now) or ledger.heard_ms(now) or is_over(driver)):
-                        return None  # the platform acknowledges no checkpoint without audio
                     if not is_over(driver):
                         placed = self._place_checkpoint("hangup")
         if placed is None:
             return self._lost() or Fate.PENDING
         return await self._fate_of(*placed, self._lost, due)
+
+    def _is_silent(self) -> bool:
+        """Whether there never was anything to hear: the platform then acknowledges nothing."""
+        driver = self._driver
+        with driver.lock:
+            now, ledger = driver.clock(), driver.conn.session.playback
+            return not (ledger.unheard_ms(now) or ledger.heard_ms(now) or is_over(driver))
 
 
 def _require_samples(audio: bytes, format: AudioFormat) -> None:

@@ -115,10 +115,7 @@ class Utterance:
     def _delay(self, size: int, ms: float) -> float | None:
         session = self._driver.conn.session
         session.now = self._driver.clock()
-        delay = session.audio_delay(size, ms, ahead_ms=self._ahead_ms)
-        if delay is None and not (session.pending.audio_messages or session.playback.clear_waits):
-            return 0.0  # what does not fit into an empty lane never will: the core says so
-        return delay
+        return session.audio_delay(size, ms, ahead_ms=self._ahead_ms)
 
     async def _room(self, size: int, ms: float) -> None:
         await self._driver.conditions.until(

@@ -219,7 +219,8 @@ class Caller:
     def _react(self, now: float) -> None:
         """Wake the writer, if what came is anything to it; most of an echo is not."""
         self._drain(now)
-        self._unsent += self._conn.data_to_send()
+        if not self._unsent:  # what the connection holds is bounded, and ends a call that stalls
+            self._unsent = self._conn.data_to_send()
         if self._unsent or self._ended is not None or self._due() < self._wakes_at:
             self._parker.unpark()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from plivo_anyio._cli._caller import Caller, Miss, Outcome
 from plivo_anyio._cli._output import Output, milliseconds
+from plivo_anyio._cli._questions import Ears
 
 __all__ = ["Report", "percentiles"]
 
@@ -35,24 +36,22 @@ class Report:
     def __init__(self, output: Output, wanted: int) -> None:
         self._output = output
         self._wanted = wanted
-        self._callers: list[Caller] = []
+        self.outcomes: list[Outcome] = []
+        self._ears: list[Ears] = []  # not the callers, which hold connections and scripts
         self.ok = False
         """Whether every call that was wanted ran and nothing was missed."""
 
     def placed(self, caller: Caller) -> None:
-        self._callers.append(caller)
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [caller.outcome for caller in self._callers]
+        self.outcomes.append(caller.outcome)
+        self._ears.append(caller.ears)
 
     @property
     def progress(self) -> str:
         done = [outcome for outcome in self.outcomes if outcome.finished]
         failed = sum(not outcome.ok for outcome in done)
         return (
-            f"{len(self._callers)} of {self._wanted} calls placed,"
-            f" {len(self._callers) - len(done)} on, {len(done) - failed} completed, {failed} failed"
+            f"{len(self.outcomes)} of {self._wanted} calls placed,"
+            f" {len(self.outcomes) - len(done)} on, {len(done) - failed} completed, {failed} failed"
         )
 
     def over(self, outcome: Outcome) -> None:
@@ -85,8 +84,8 @@ class Report:
             "failed": failed,
             "cut_off": len(outcomes) - len(done),
         }
-        frames = sum(caller.ears.frames_sent for caller in self._callers)
-        back = sum(len(caller.ears.echoes) for caller in self._callers)
+        frames = sum(ears.frames_sent for ears in self._ears)
+        back = sum(len(ears.echoes) for ears in self._ears)
         figures = [figure for figure in self._figures() if figure.samples]
         latencies = {
             figure.key: {
@@ -143,8 +142,8 @@ class Report:
             self._output.text(f"... and {len(missed) - _SHOWN} other misses; --json shows all")
         if missed:
             self._output.text()
-        if len(self._callers) == 1:
-            for label in self._callers[0].outcome.met:
+        if len(self.outcomes) == 1:
+            for label in self.outcomes[0].met:
                 self._output.text(f"ok      {label}")
 
     def _missed(self) -> list[tuple[Miss, int]]:
@@ -172,12 +171,12 @@ class Report:
             _Figure(
                 "answer",
                 "answer to words and keys",
-                [sample for caller in self._callers for sample in caller.ears.answered],
+                [sample for ears in self._ears for sample in ears.answered],
             ),
             _Figure(
                 "media_echo",
                 "media echo",
-                [sample for caller in self._callers for sample in caller.ears.echoes],
+                [sample for ears in self._ears for sample in ears.echoes],
             ),
             _Figure(
                 "send_lag",

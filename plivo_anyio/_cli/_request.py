@@ -52,9 +52,13 @@ def read_request(data: bytes) -> SavedRequest:
 
 
 def save_request(folder: Path, number: int, request: Request) -> Path:
-    """Write it into a file that only the owner may read: it is all there, numbers too."""
+    """Write it into a new file that only the owner may read: it is all there, numbers too.
+
+    Its name is ``number``, or the next that is free.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{number:04}.http"
+    while (path := folder / f"{number:04}.http").exists():
+        number += 1
     head = [f"{request.method} {request.target} HTTP/1.1"]
     head += [f"{name}: {value}" for name, value in request.headers]
     path.touch(mode=0o600)

@@ -12,7 +12,7 @@ import click
 from plivo_anyio._cli._options import KeyValue, json_option
 from plivo_anyio._cli._output import Output
 from plivo_anyio._cli._request import SavedRequest, read_request
-from plivo_core import SignatureError
+from plivo_core import ConfigError, SignatureError
 from plivo_core.webhooks import WebhookVerifier
 
 __all__ = ["make_verifier", "public_url_option", "token_options", "verify"]
@@ -57,6 +57,10 @@ def make_verifier(
     """Of options first, then of the environment; empty equals unset. Raises ConfigError."""
     from_environment = os.environ.get("PLIVO_AUTH_TOKEN")
     own = tokens or ((from_environment,) if from_environment and not main_tokens else ())
+    if not own and not main_tokens:
+        raise ConfigError(
+            "there is no token to verify with", hint="give --token, or set PLIVO_AUTH_TOKEN"
+        )
     return WebhookVerifier(own, main_tokens or None, public_url=public_url, allow_v2=allow_v2)
 
 

@@ -203,10 +203,13 @@ class Session(SessionCommands):
         characters of base64, ``ms`` its playing time; together with what is still unheard it shall
         not last longer than ``ahead_ms`` (unless it does so alone). None also while a
         ``clearAudio`` has not left: nobody can say how much it leaves to be heard. Ask again after
-        the wait, after text was taken, and after a clear.
+        the wait, after text was taken, and after a clear. What is over all of
+        ``Limits.audio_buffer`` waits for an empty lane only, to be refused there.
         """
-        if self.playback.clear_waits or not self._output.fits_audio(payload_size + _ENVELOPE, ms):
+        if self.playback.clear_waits:
             return None
+        if not self._output.fits_audio(payload_size + _ENVELOPE, ms):
+            return None if self._output.pending.audio_messages else 0.0
         unheard = self.playback.unheard_ms(self.now)
         return max(0.0, (unheard + min(ms, ahead_ms) - ahead_ms) / 1000)
 

@@ -424,10 +424,11 @@ async def test_a_plain_stream_is_closed() -> None:
         assert phone.session.ended.code == 1000
 
 
-async def test_with_nothing_to_hear_it_hangs_up_at_once() -> None:
+@pytest.mark.parametrize("patience", [None, 0])
+async def test_with_nothing_to_hear_it_hangs_up_at_once(patience: float | None) -> None:
     async with a_phone_call(mode="raw") as phone:
         began = phone.now
-        assert await phone.session.hangup_after_playback() is None
+        assert await phone.session.hangup_after_playback(patience) is None
         assert phone.now == pytest.approx(began)
         await settle()
         assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1

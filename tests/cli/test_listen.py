@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from plivo_anyio._cli._request import save_request
+from plivo_core import Request
 from plivo_core.webhooks import sign_v3
 from tests.cli._process import Running, running
 from tests.cli.conftest import Plivo
@@ -118,8 +120,24 @@ def test_what_it_saves_verify_reads(
     assert os.listdir(tmp_path / "kept") == ["0001.http"]
 
 
+def test_what_was_saved_before_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "0001.http").write_text("from yesterday")
+    request = Request(method="GET", target="/hook", headers=())
+    assert save_request(tmp_path, 1, request) == tmp_path / "0002.http"
+    assert (tmp_path / "0001.http").read_text() == "from yesterday"
+
+
+def test_a_folder_that_cannot_be_made_is_wrong_usage(plivo: Plivo, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    options = ("--token", TOKEN, "--public-url", PUBLIC, "--save", tmp_path / "file" / "kept")
+    done = plivo("listen", "--port", 0, *options)
+    assert done.status == 2
+    assert "--save: " in done.err
+
+
 def test_without_a_token_or_a_free_port_it_is_wrong_usage(plivo: Plivo) -> None:
-    assert "PLIVO_AUTH_TOKEN" in plivo("listen", "--port", 0, "--public-url", PUBLIC).err
+    error = plivo("listen", "--port", 0, "--public-url", PUBLIC).err
+    assert "give --token, or set PLIVO_AUTH_TOKEN" in error
     with running("listen", "--port", 0, **ENVIRONMENT) as listener:
         port = port_of(listener)
         done = plivo("listen", "--port", port, "--token", TOKEN, "--public-url", PUBLIC)

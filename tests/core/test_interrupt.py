@@ -254,6 +254,13 @@ def test_there_is_no_delay_to_tell_while_the_lane_is_full() -> None:
     assert small.audio_delay(len(PACKET), 20, ahead_ms=30_000) is None
 
 
+def test_what_fits_into_no_budget_is_not_waited_for() -> None:
+    session = a_session(START, limits=Limits(audio_buffer=2 * text_size()))
+    assert session.audio_delay(2 * text_size(), 20, ahead_ms=30_000) == 0
+    session.send_media(PACKET)
+    assert session.audio_delay(2 * text_size(), 20, ahead_ms=30_000) is None
+
+
 def test_there_is_no_delay_to_tell_until_the_clear_has_left() -> None:
     session = a_session(START)
     session.send_media(PACKET)
