@@ -129,7 +129,8 @@ class Utterance:
         with self._driver.lock:
             ledger = self._driver.conn.session.playback
             heard = ledger.earlier_ms + ledger.heard_ms(self._driver.clock())
-        return min(max(0.0, heard - self._begins_ms), self.sent_ms)
+        heard = max(0.0, heard - self._begins_ms)
+        return self.sent_ms if heard > self.sent_ms - _GRAIN else heard  # all is all: no rounding
 
     def interrupt(self) -> None:
         """Silence what is still to be heard of it, if there is anything."""

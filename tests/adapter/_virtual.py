@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import trio.testing
 from anyio.abc import ByteStream
@@ -22,7 +24,7 @@ from plivo_anyio._backend import current_backend
 from plivo_anyio._driver import Driver
 from plivo_anyio._platform import _Caller
 from plivo_anyio._transport import StreamIO, StreamTransport
-from plivo_core import Limits, ServerConnection, Timings
+from plivo_core import Ended, Limits, ServerConnection, Timings
 from plivo_core.commands import PlayAudio
 from plivo_core.events import StreamStart
 from plivo_core.platform import Pause, PlatformCall
@@ -59,6 +61,17 @@ def virtual_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]
     if request.param == "asyncio":
         return "asyncio", {"loop_factory": _JumpingLoop}
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture
+def threads_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done in a thread is done at once: a clock that jumps waits for no thread."""
+
+    async def run_sync(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
 
 
 class _Pipe:
@@ -149,6 +162,51 @@ class Phone:
         self._to_platform.change()
 
 
+class Line:
+    """The two ends of a connection without sockets, and who drives them."""
+
+    def __init__(
+        self,
+        app: VoiceApp,
+        call: PlatformCall,
+        *,
+        limits: Limits | None = None,
+        timings: Timings | None = None,
+        on_sent: Callable[[Any], None] = lambda event: None,
+        on_received: Callable[[Any], None] = lambda command: None,
+    ) -> None:
+        self.to_server, self.to_platform = _Pipe(), _Pipe()
+        backend = current_backend()
+        ours = StreamIO(cast("ByteStream", _End(self.to_server, self.to_platform)))
+        self._driver = Driver(
+            StreamTransport(ours, backend, read_size=16384),
+            ServerConnection(now=anyio.current_time(), limits=limits, timings=timings),
+            backend=backend,
+            site=app._site(),
+            on_request=lambda: None,
+        )
+        theirs = cast("ByteStream", _End(self.to_platform, self.to_server))
+        self.caller = _Caller(call, theirs, "test", "/", on_sent, on_received)
+        self.server = anyio.CancelScope()
+
+    async def serve(self) -> None:
+        with self.server:
+            await self._driver.run()
+
+    def breaks(self) -> None:
+        """Both ends see it at once."""
+        self.to_server.end()
+        self.to_platform.end()
+
+    async def hold(self) -> Ended:
+        """The call, to its end on both sides."""
+        with anyio.fail_after(HANG):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.serve)
+                ended = await self.caller.run()
+        return ended
+
+
 @asynccontextmanager
 async def a_phone_call(
     *script: Any,
@@ -167,38 +225,21 @@ async def a_phone_call(
         sessions.append(session)
         started.set()
 
-    there, back = _Pipe(), _Pipe()
-    ours = StreamIO(cast("ByteStream", _End(there, back)))
-    backend = current_backend()
-    driver = Driver(
-        StreamTransport(ours, backend, read_size=16384),
-        ServerConnection(now=anyio.current_time(), limits=limits, timings=timings),
-        backend=backend,
-        site=app._site(),
-        on_request=lambda: None,
-    )
     received: list[tuple[float, Any]] = []
-    caller = _Caller(
+    line = Line(
+        app,
         call,
-        cast("ByteStream", _End(back, there)),
-        "test",
-        "/",
-        lambda event: None,
-        lambda command: received.append((anyio.current_time(), command)),
+        limits=limits,
+        timings=timings,
+        on_received=lambda command: received.append((anyio.current_time(), command)),
     )
-    server = anyio.CancelScope()
-
-    async def serve() -> None:
-        with server:
-            await driver.run()
-
     with anyio.fail_after(HANG):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve)
-            tasks.start_soon(caller.run)
+            tasks.start_soon(line.serve)
+            tasks.start_soon(line.caller.run)
             await started.wait()
-            phone = Phone(call, sessions[0], back)
-            phone.received, phone.server = received, server
+            phone = Phone(call, sessions[0], line.to_platform)
+            phone.received, phone.server = received, line.server
             yield phone
             tasks.cancel_scope.cancel()
 

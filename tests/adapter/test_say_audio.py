@@ -281,6 +281,17 @@ async def test_an_interruption_ends_it_with_what_was_heard(kind: str) -> None:
         assert phone.platform.playback.lead_ms(phone.now) == 0
 
 
+async def test_what_was_heard_whole_counts_whole() -> None:
+    async with a_phone_call() as phone, anyio.create_task_group() as tasks:
+        saying = Doing(phone.session.say_audio, [said(60)] * 40)
+        tasks.start_soon(saying.run)
+        await anyio.sleep(0.5)
+        phone.session.interrupt()
+        spoken = await phone.session.say_audio([said(60)] * 22)
+        # Counting the stream in floats leaves 2e-13 ms of it.
+        assert (spoken.heard_ms, spoken.sent_ms, spoken.fate) == (1320, 1320, Fate.PLAYED)
+
+
 async def test_an_interruption_stops_a_source_that_has_nothing_yet() -> None:
     source = ASource(said(100), every=3600)
     async with a_phone_call() as phone, anyio.create_task_group() as tasks:

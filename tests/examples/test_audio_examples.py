@@ -1,4 +1,7 @@
-"""The audio examples on a real line: judged by what the caller heard, and by what was recorded."""
+"""The audio examples, judged by what the caller heard and by what was recorded.
+
+In virtual time, so exactly. As programs, over TCP, they run at the end of this file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
-from plivo_anyio import CallSession, VoiceApp, place_call
+from plivo_anyio import CallSession, VoiceApp
 from plivo_core import Command, Ended, InvalidMessage
 from plivo_core.audio import (
     MULAW_8K,
@@ -37,6 +40,8 @@ from plivo_core.platform import (
     PlatformEvent,
     Step,
 )
+from tests.adapter import _virtual as virtual
+from tests.adapter._virtual import threads_take_no_time, virtual_backend
 from tests.examples.test_voice_examples import (
     BACKENDS,
     a_call,
@@ -44,9 +49,11 @@ from tests.examples.test_voice_examples import (
     answers_to_the_end,
     load,
     program,
-    served,
     tell,
 )
+
+anyio_backend = virtual_backend
+pytestmark = pytest.mark.usefixtures(threads_take_no_time.__name__)
 
 L16 = {"content_type": "audio/x-l16", "sample_rate": 8000}
 MS = 0.001
@@ -86,15 +93,16 @@ class Log:
         return b"".join(base64.b64decode(command.payload) for command in self.all(PlayAudio))
 
 
-async def hold(call: PlatformCall, address: tuple[str, int]) -> Log:
-    """The call over TCP, in real time, to its end; its script must be fulfilled."""
+async def hold(call: PlatformCall, app: VoiceApp) -> Log:
+    """The call, in virtual time, to its end; its script must be fulfilled."""
     log = Log()
-    log.ended = await place_call(
+    line = virtual.Line(
+        app,
         call,
-        *address,
         on_sent=lambda event: log.sent.append((anyio.current_time(), event)),
         on_received=lambda command: log.received.append((anyio.current_time(), command)),
     )
+    log.ended = await line.hold()
     assert call.missed == []
     assert call.invalid == []
     return log
@@ -141,8 +149,7 @@ SPEAKS = Expect(PlayAudio, "the agent speaks")  # so it listens, too
 async def test_the_paced_echo_is_the_callers_audio_a_second_later() -> None:
     said = noise(800)
     call = Line([SPEAKS, CallerPlays(said), Pause(1.1), HangUp()], lost={7, 8, 40})
-    async with served(load("audio_echo_paced").app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, load("audio_echo_paced").app)
 
     came = bytearray(decode_mulaw(said))
     for chunk in (7, 8):
@@ -159,8 +166,7 @@ async def test_the_paced_echo_is_the_callers_audio_a_second_later() -> None:
 async def test_the_paced_echo_says_nothing_after_the_end() -> None:
     call = Line([SPEAKS, CallerPlays(noise(600)), HangUp()])
     app = load("audio_echo_paced").app
-    async with served(app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, app)
     stopped = log.when(StreamStop)
     assert [at for at, command in log.received if at > stopped + 0.1] == []
     assert log.ended == Ended("remote", 1000, "", "close")
@@ -174,8 +180,8 @@ async def synthesized(agent: Any, text: str) -> bytes:
 
 
 async def assert_it_stopped_and_answered(agent: Any, session: Any, call: Line, log: Log) -> None:
-    cut_at = log.when(ClearAudio)
-    before = sum(isinstance(command, PlayAudio) for at, command in log.received if at < cut_at)
+    kinds = [type(command) for _, command in log.received]
+    before = kinds[: kinds.index(ClearAudio)].count(PlayAudio)
     heard_of_prompt = before * 20 - call.playback.cleared_ms
     prompt, answered = session.data["transcript"]
     assert answered == agent.ANSWER
@@ -204,8 +210,7 @@ async def test_a_caller_who_speaks_interrupts_and_only_what_was_heard_is_remembe
             HangUp(),
         ]
     )
-    async with served(agent.app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, agent.app)
     await assert_it_stopped_and_answered(agent, over[0], call, log)
     # After the third loud packet and not before, which came 500 + 60 + 40 ms after the first one.
     first = log.when(StreamMedia)
@@ -227,8 +232,7 @@ async def test_a_key_interrupts_as_well(caplog: pytest.LogCaptureFixture) -> Non
             HangUp(),
         ]
     )
-    async with served(agent.app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, agent.app)
     await assert_it_stopped_and_answered(agent, over[0], call, log)
     prompt = over[0].data["transcript"][0]
     assert f"call-1: the caller heard {prompt!r}" in caplog.messages
@@ -244,8 +248,7 @@ async def test_play_wav_plays_every_sample_and_then_hangs_up(mode: str, tmp_path
     sound = decode_mulaw(noise(615))
     tmp_path.joinpath("sound.wav").write_bytes(wav_bytes(sound, PCM_8K))
     call = Line([], mode=mode)
-    async with served(load("play_wav").make_app(tmp_path / "sound.wav").serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, load("play_wav").make_app(tmp_path / "sound.wav"))
     assert decode_mulaw(log.audio()) == sound + bytes(80)  # to whole packets
     assert heard_ms(call) == pytest.approx(620)
     assert call.playback.gaps == []
@@ -265,8 +268,7 @@ async def test_play_wav_stops_when_the_caller_hangs_up(tmp_path: Path) -> None:
     call = Line([SPEAKS, Pause(0.3), HangUp()])
     app = play_wav.make_app(tmp_path / "chime.wav")
     over = watch(app)
-    async with served(app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, app)
     assert 280 <= heard_ms(call) <= 400
     assert len(log.audio()) <= 8 * (heard_ms(call) + 240)
     assert len(over) == 1
@@ -313,8 +315,7 @@ async def test_a_recording_has_both_sides_where_they_were_heard(tmp_path: Path) 
         ],
         lost={*range(5, 11), 24, 25, 26, 27, 30, 50},
     )
-    async with served(load("record_call").make_app(tmp_path).serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, load("record_call").make_app(tmp_path))
     caller, agent = recording(tmp_path)
 
     start, stop = log.when(StreamStart), log.when(StreamStop)
@@ -345,24 +346,21 @@ async def test_a_recording_is_complete_when_the_call_breaks_off(
     over = watch(app)
     call = Line([SPEAKS, CallerPlays(noise(3000)), HangUp()])
     sent = list[float]()
-    line, a_second_passed = anyio.CancelScope(), anyio.Event()
+    a_second_passed = anyio.Event()
 
     def passed(event: PlatformEvent) -> None:
         sent.append(anyio.current_time())
         if len(sent) == 51:
             a_second_passed.set()
 
-    async def caller(host: str, port: int) -> None:
-        with line:
-            await place_call(call, host, port, on_sent=passed)
-
-    async with anyio.create_task_group() as tasks, served(app.serve) as address:
-        tasks.start_soon(caller, *address)
+    line = virtual.Line(app, call, on_sent=passed)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.hold)
         await a_second_passed.wait()
         if breaks == "line":
-            line.cancel()
-            while not over:  # noqa: ASYNC110 - what is waited for is no event
-                await anyio.sleep(0.01)
+            line.breaks()
+        else:
+            line.server.cancel()
     caller_track, agent_track = recording(tmp_path)
     assert len(over) == 1
     assert len(caller_track) / 8000 == pytest.approx(sent[50] - sent[0], abs=0.15)
@@ -391,8 +389,7 @@ async def test_the_background_goes_on_under_speech_and_when_that_is_silenced() -
         ],
         **L16,
     )
-    async with served(app.serve) as address:
-        log = await hold(call, address)
+    log = await hold(call, app)
     speech = [sample - 100 for sample in samples(log.audio())]
     tone = samples(agent.tone(440, seconds=2))
     begins = speech.index(tone[1]) - 1  # a sine begins with zero
