@@ -22,6 +22,7 @@ from plivo_core.events import AgentSessionEnded, StreamDtmf, StreamMedia, Stream
 from plivo_core.platform import Emit, Expect, HangUp, Pause, PlatformCall
 from tests.adapter._caller import PATIENCE, serving
 from tests.adapter._virtual import said
+from tests.quiet import in_rounds
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +57,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
+@in_rounds
 async def test_while_it_speaks_the_platform_never_runs_dry(
     anyio_backend_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +87,7 @@ async def test_while_it_speaks_the_platform_never_runs_dry(
     assert off <= 40
 
 
+@in_rounds
 async def test_a_key_press_silences_it_within_sixty_milliseconds(
     anyio_backend_name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,7 +121,9 @@ async def test_the_handshake_and_the_head_share_one_time_limit() -> None:
             raw, hostname="localhost", ssl_context=client_context()
         ) as stream:
             await anyio.sleep(0.8)
-            await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # too late by 0.2 s, in time if TLS did not count
+            await stream.send(
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+            )  # too late by 0.2 s, in time if TLS did not count
             with anyio.fail_after(PATIENCE):
                 assert (await stream.receive()).startswith(b"HTTP/1.1 408 ")
 

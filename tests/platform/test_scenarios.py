@@ -15,6 +15,7 @@ from plivo_core.platform import Fault, Scenario, ScenarioResult
 from plivo_core.platform._scenario import _MODES
 from plivo_core.platform._steps import FaultKind
 from tests.platform._clocks import EXAMPLES, all_in_real_time, by_hand, in_real_time, load_agent
+from tests.quiet import rounds
 
 FILES = {path.stem: path for path in sorted(EXAMPLES.glob("scenarios/*.toml"))}
 SCENARIOS = {
@@ -39,11 +40,15 @@ def manual() -> Played:
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
 def real(request: pytest.FixtureRequest) -> Played:
-    began = time.perf_counter()
-    results = anyio.run(
-        all_in_real_time, list(SCENARIOS.values()), load_agent(), backend=request.param
-    )
-    return Played(dict(zip(SCENARIOS, results, strict=True)), time.perf_counter() - began)
+    for measured in rounds():
+        with measured:
+            began = time.perf_counter()
+            results = anyio.run(
+                all_in_real_time, list(SCENARIOS.values()), load_agent(), backend=request.param
+            )
+            played = Played(dict(zip(SCENARIOS, results, strict=True)), time.perf_counter() - began)
+        measured.again = measured.stalled
+    return played
 
 
 @every_scenario
