@@ -431,6 +431,8 @@ class Session(SessionCommands):
     def _take(self, event: AgentEvent | StreamEvent | UnknownEvent) -> None:
         given = Input.MESSAGE
         if isinstance(event, ToolCall):
+            if self._tool_calls.repeats(event.id):
+                return  # handed out already: whoever runs it again could not answer it again
             if (expired := self._tool_calls.called(event.id, event.name, self.now)) is not None:
                 self._hand_out(ToolCallExpired(*expired))
         elif isinstance(event, (PlayedStream, ClearedAudio)):
