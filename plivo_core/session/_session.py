@@ -445,18 +445,24 @@ class Session(SessionCommands):
             self._finish = Input.SESSION_ENDED
             self._cause = "session.ended"
         elif isinstance(event, StreamStop):
+            if self._is_of_another_stream(event.stream_id):
+                return  # settled by the start of ours
             given = self._take_stop()
         self._hand_out(event)
         if self._finish is None:
             self._move(given)
 
     def _take_ack(self, event: PlayedStream | ClearedAudio) -> None:
-        if self.stream_id and event.stream_id not in ("", self.stream_id):
-            return  # of a stream that is over, whose checkpoints are settled
+        if self._is_of_another_stream(event.stream_id):
+            return  # whose checkpoints are settled
         if isinstance(event, PlayedStream):
             self.playback.played(event.name, self.now)
         else:
             self.playback.cleared(self.now)
+
+    def _is_of_another_stream(self, stream_id: str) -> bool:
+        """Whether this names a stream that is over. A call has one at a time (PROTOCOL.md 14)."""
+        return bool(self.stream_id) and stream_id not in ("", self.stream_id)
 
     def _take_started(self, event: AgentSessionStarted) -> None:
         self._agent_seen = True

@@ -313,6 +313,30 @@ def test_stop_settles_what_the_stream_owed() -> None:
     assert session.playback.fate("c") is Fate.LOST
 
 
+@pytest.mark.parametrize("started", [[], [STARTED]])
+def test_a_stop_of_the_stream_before_ends_nothing(started: list[AgentSessionStarted]) -> None:
+    session = a_session(*started, START, StreamStart(stream_id="stream-2"))
+    session.send_checkpoint("c")
+    assert hears(session, StreamStop(stream_id="stream-1"), KEY) == [KEY]
+    assert session.state is State.ACTIVE
+    assert session.deadline() is None
+    assert session.playback.fate("c") is Fate.PENDING
+
+
+@pytest.mark.parametrize("stream_id", ["", "stream-2"])
+def test_a_stop_of_the_stream_there_is_ends_the_call(stream_id: str) -> None:
+    session = a_session(START, StreamStart(stream_id="stream-2"))
+    stop = StreamStop(stream_id=stream_id)
+    assert hears(session, stop, KEY) == [stop]
+    assert session.state is State.ENDED
+
+
+def test_a_stop_that_names_a_stream_ends_one_without_a_name() -> None:
+    session = a_session(StreamStart())
+    hears(session, StreamStop(stream_id="stream-1"))
+    assert session.state is State.ENDED
+
+
 # --- closing and failing --------------------------------------------------------------------------
 
 
