@@ -176,6 +176,13 @@ class Driver:
             self.conn.close(code, reason, now=self.clock())
             self._flush_from_anywhere()
 
+    def end_call(self) -> None:
+        with self.lock:
+            try:
+                self.conn.session.end_call(now=self.clock())
+            finally:
+                self._flush_from_anywhere()
+
     def fail(self, code: int, reason: str, error: PlivoError) -> None:
         """End the call for what the application did; the error is told by ``session.ended``."""
         with self.lock:

@@ -397,6 +397,48 @@ def test_a_close_that_cannot_leave_counts_as_stalled() -> None:
     assert session.stalled_since is None
 
 
+# --- ending the call, whatever kind it is ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("opening", [[STARTED], [AgentSessionStarted()], [START, STARTED]])
+def test_an_agents_call_is_hung_up_once(opening: list[AgentSessionStarted]) -> None:
+    session = a_session(*opening)
+    session.speak("bye")
+    session.end_call(now=5)
+    session.end_call()
+    assert session.state is State.ACTIVE
+    assert names(texts(session)) == ["agent_session.speak", "agent_session.hangup"]
+    assert session.closing is None
+    assert session.now == 5
+
+
+@pytest.mark.parametrize("opening", [[START], []])
+def test_a_call_without_an_agent_is_closed_behind_what_is_queued(
+    opening: list[StreamStart],
+) -> None:
+    session = a_session(*opening)
+    session.send_media("AAAA")
+    session.end_call(now=5)
+    session.end_call()
+    assert session.state is State.ENDED
+    assert names(texts(session)) == ["playAudio"]
+    assert session.closing == (1000, "")
+    session.receive_close(1000, initiator="local", now=6)
+    assert the_end(handed_out(session)) == Ended("local", 1000, "", "close")
+
+
+def test_a_call_that_is_ending_is_not_ended_again() -> None:
+    stopping = a_session(STARTED, START, StreamStop())
+    finishing = a_session(STARTED)
+    finishing.receive_text(message(ENDED_BY_AGENT), now=0)
+    closed = a_session(STARTED)
+    closed.close(4000, "bye")
+    for session in (stopping, finishing, closed):
+        before = everything(session)
+        session.end_call()
+        assert everything(session) == before
+
+
 # --- invalid messages -----------------------------------------------------------------------------
 
 
