@@ -141,6 +141,11 @@ class Driver:
         return self._tally[1] if self._lanes is None else self._lanes.abandoned_handlers
 
     @property
+    def thread_is_awake(self) -> bool:
+        """Whether sync handlers are at work: a clock of a test's must not go on meanwhile."""
+        return self._lanes is not None and self._lanes.thread_is_awake
+
+    @property
     def lane_stats(self) -> LaneStats:
         return LaneStats() if self._lanes is None else self._lanes.stats
 
