@@ -398,6 +398,7 @@ def test_an_unknown_word_is_named_with_its_line_and_the_nearest(
         ('[call]\nmode = "text"\n[[steps]]\nsay = "x"\npartials = 1001', 5, None, "0 to 1000"),
         ('[[steps]]\nhang_up = "\ud800"', 2, 'hang_up = "\\ud800"', "no surrogates"),
         (f"{PAUSE}x = {'[' * 5000}{']' * 5000}", 1, "more than 64 levels", None),
+        (f"{PAUSE}x = {'[' * 65}{']' * 65}", 1, "more than 64 levels", None),
         (f"x{'.x' * 63} = 1\n{PAUSE}", 1, "'x'", None),  # unknown, but read
         (f"x{'.x' * 64} = 1\n{PAUSE}", 1, "a key of more than 64 parts", None),
         (f"{PAUSE}x{'.x' * 2000} = 1", 3, "a key of more than 64 parts", None),
