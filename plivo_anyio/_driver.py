@@ -141,6 +141,11 @@ class Driver:
         return self._tally[1] if self._lanes is None else self._lanes.abandoned_handlers
 
     @property
+    def thread_is_awake(self) -> bool:
+        """Whether sync handlers are at work: a clock of a test's must not go on meanwhile."""
+        return self._lanes is not None and self._lanes.thread_is_awake
+
+    @property
     def lane_stats(self) -> LaneStats:
         return LaneStats() if self._lanes is None else self._lanes.stats
 
@@ -175,6 +180,13 @@ class Driver:
         with self.lock:
             self.conn.close(code, reason, now=self.clock())
             self._flush_from_anywhere()
+
+    def end_call(self) -> None:
+        with self.lock:
+            try:
+                self.conn.session.end_call(now=self.clock())
+            finally:
+                self._flush_from_anywhere()
 
     def fail(self, code: int, reason: str, error: PlivoError) -> None:
         """End the call for what the application did; the error is told by ``session.ended``."""

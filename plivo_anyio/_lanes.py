@@ -90,6 +90,10 @@ class Lanes:
         return 0 if self._thread is None else self._thread.abandoned
 
     @property
+    def thread_is_awake(self) -> bool:
+        return self._thread is not None and self._thread.is_awake
+
+    @property
     def stats(self) -> LaneStats:
         """What waits now."""
         lane, thread = self._media, self._thread

@@ -50,12 +50,17 @@ def random_ids(kind: str) -> str:
 
 
 def scripted_call(placed: CallPlaced) -> PlatformCall:
-    """A call that says and does nothing by itself: it lasts until the application hangs up."""
+    """A call that says and does nothing by itself: it lasts until the application hangs up.
+
+    Its audio is in the format that the agent, or who started the stream, asked for.
+    """
     return PlatformCall(
         mode=placed.mode,
         call_uuid=placed.call_uuid,
         agent_session_id=placed.session_id or "",
         stream_id=placed.stream_id,
+        content_type=placed.content_type,
+        sample_rate=placed.sample_rate,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -18,7 +17,7 @@ from plivo_anyio._barrier import holds
 from plivo_anyio._sources import AudioSource, BytesLike, Cutter, Source, WavFile, bytes_of
 from plivo_anyio._utterance import Utterance, is_over
 from plivo_core import AudioError, ConfigError, Fate, LocalProtocolError, SessionClosedError
-from plivo_core.commands import Checkpoint, Hangup
+from plivo_core.commands import Checkpoint
 
 if TYPE_CHECKING:
     from plivo_anyio._driver import Driver
@@ -46,13 +45,12 @@ class Spoken(NamedTuple):
 class Player:
     """The sending half of the live audio of one call; the docstrings are those of CallSession."""
 
-    __slots__ = ("_driver", "_hung_up", "_names", "_turns")
+    __slots__ = ("_driver", "_names", "_turns")
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._turns = anyio.Lock()  # first come, first heard
         self._names = 0
-        self._hung_up = False
 
     async def send_audio(self, chunk: BytesLike, format: AudioFormat | None) -> bool:
         audio = bytes_of(chunk)
@@ -115,14 +113,7 @@ class Player:
         if seconds is not None:
             _require_number(seconds, "timeout", "seconds")
         fate = await self._all_played(seconds)
-        driver = self._driver
-        with suppress(SessionClosedError), driver.lock:
-            if not (self._hung_up or is_over(driver)):
-                self._hung_up = True
-                if driver.conn.session.agent_session_id is None:
-                    driver.close(1000, "")
-                else:
-                    driver.send(Hangup(), None)
+        self._driver.end_call()
         return fate
 
     # -- speaking --------------------------------------------------------------------------------
@@ -232,7 +223,7 @@ class Player:
         return await self._fate_of(*placed, self._lost, due)
 
     def _is_silent(self) -> bool:
-        """Whether there never was anything to hear: the platform then acknowledges nothing."""
+        """Whether the stream never had anything to hear: the platform then acknowledges nothing."""
         driver = self._driver
         with driver.lock:
             now, ledger = driver.clock(), driver.conn.session.playback

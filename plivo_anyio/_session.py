@@ -147,9 +147,10 @@ class CallSession(SessionCommands):
         ``timeout`` seconds altogether, or (None) until 5 s after all should have been heard. An
         agent's call gets ``hangup``, a plain stream is closed.
 
-        Gives PLAYED; CLEARED after an interruption; PENDING when the time was up; LOST when the
-        caller hung up first, or before; None when there was nothing to hear. Cancelled, it does
-        not hang up. Raises ConfigError for a negative ``timeout``.
+        Gives PLAYED; CLEARED after an interruption; LOST when the caller hung up first, or before;
+        PENDING when the time was up, which for a ``timeout`` of 0 it is at once; None when this
+        stream had no audio at all, without waiting. Cancelled, it does not hang up. Raises
+        ConfigError for a negative ``timeout``.
         """
         return await self._player.hangup_after_playback(timeout)
 

@@ -125,6 +125,12 @@ class CallThread:
                 self._kick()
 
     @property
+    def is_awake(self) -> bool:
+        """Whether the thread is at work, or about to look for some."""
+        worker = self._worker  # the thread itself forgets it at its end
+        return worker is not None and not worker.sleeps
+
+    @property
     def media_is_running(self) -> bool:
         return self._due is not None
 

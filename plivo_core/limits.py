@@ -45,7 +45,8 @@ class Limits:
     """Messages that are not JSON objects within :attr:`Timings.invalid_window`; one more: Close
     1008. Fewer never end a live call."""
     max_tool_calls: int = 1000
-    """Tool calls tracked at once, and answered ids remembered. One more expires the oldest."""
+    """Tool calls tracked at once; one more expires the oldest. And ended ones remembered, so that a
+    ``tool.called`` told again is not run again: no redelivery comes a thousand calls late."""
     max_tool_call_id: int = 256
     """Characters of a tool call id that is tracked; a longer one is answered but not tracked, so
     that a thousand ids cannot hold a gigabyte."""

@@ -250,11 +250,7 @@ class Platform(Stage):
             await anyio.sleep(_INSTANT)
 
     def _busy(self) -> bool:
-        for driver in self._drivers:
-            thread = None if driver._lanes is None else driver._lanes._thread
-            if thread is not None and thread._worker is not None and not thread._worker.sleeps:
-                return True
-        return False
+        return any(driver.thread_is_awake for driver in self._drivers)
 
 
 class Server(Stage):

@@ -205,7 +205,11 @@ class SessionCommands(abc.ABC):
     # --- anything else ---
 
     def send_raw(self, msg: Mapping[str, object]) -> None:
-        """Send a message of your own making, unchecked but for being a JSON object."""
+        """Send a message of your own making, unchecked but for being a JSON object.
+
+        One that spells a known command is tracked as that one is: tool answers, audio, checkpoints
+        and ``clearAudio``, the last two also without a streamId. It leaves as it is.
+        """
         require_mapping(msg, "msg")
         self.send(RawCommand(msg))
 

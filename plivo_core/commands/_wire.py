@@ -168,7 +168,8 @@ def parse_command(
     Text that is not a JSON object gives :class:`~plivo_core.events.InvalidMessage`. A name that is
     not known, and a known one whose members are missing or invalid, gives :class:`RawCommand` with
     the whole object. Further members of known commands are ignored: clients in the field add
-    streamId to playAudio. Names are found as for events (PROTOCOL.md 8.2).
+    streamId to playAudio. A streamId that is missing counts as the empty one, which means the
+    present stream (D-25). Names are found as for events (PROTOCOL.md 8.2).
     """
     if isinstance(data, Mapping):
         message = dict(data)
@@ -229,7 +230,7 @@ _READERS: dict[str, Callable[[_Members], Command]] = {
     PlayBackground.type: lambda m: PlayBackground(m["sound"], volume=m["volume"], loop=m["loop"]),
     StopBackground.type: _read_background_stop,
     PlayAudio.type: _read_audio,
-    Checkpoint.type: lambda m: Checkpoint(m["name"], stream_id=m["streamId"]),
-    ClearAudio.type: lambda m: ClearAudio(stream_id=m["streamId"]),
+    Checkpoint.type: lambda m: Checkpoint(m["name"], stream_id=m.get("streamId")),
+    ClearAudio.type: lambda m: ClearAudio(stream_id=m.get("streamId")),
     SendStreamDtmf.type: lambda m: SendStreamDtmf(m["dtmf"]),
 }

@@ -75,7 +75,7 @@ class PlatformCall:
         self._settings = settings or AgentSettings()
         self._format = choose_format(mode, content_type, sample_rate)
         self._microphone = Microphone(self._format, stream_id)
-        self._check_script()
+        self._check(self._script)
         self._call_uuid = call_uuid
         self._agent_session_id = agent_session_id
         self._stream_id = stream_id
@@ -99,8 +99,9 @@ class PlatformCall:
         self.invalid: list[InvalidMessage] = []
         """What the application sent that was no command, the first 1,000."""
 
-    def _check_script(self) -> None:
-        for step in self._script:
+    def _check(self, steps: Iterable[Step]) -> None:
+        """Raise ConfigError for what a call of this mode cannot play."""
+        for step in steps:
             if isinstance(step, CallerPlays):
                 if self._mode in WITHOUT_STREAM:
                     raise ConfigError(

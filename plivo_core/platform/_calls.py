@@ -22,6 +22,7 @@ from plivo_core.platform._answering import (
     web_address,
 )
 from plivo_core.platform._effects import CallDropped, CallPlaced
+from plivo_core.platform._opening import format_asked_for
 from plivo_core.platform._resources_agents import agent_mode, hooks_of
 from plivo_core.platform._state import State
 from plivo_core.platform._store import Agent, Call, Connection, Hook, Session
@@ -276,6 +277,8 @@ def _place(
     agent: Agent | None,
     request: Body,
 ) -> None:
+    config = None if agent is None else agent.config
+    format = format_asked_for(connection.mode, config, request)
     connection.placed = CallPlaced(
         connection_id=connection.id,
         call_uuid=call.uuid,
@@ -288,8 +291,10 @@ def _place(
         from_=call.from_,
         to=call.to,
         agent_uuid=None if agent is None else agent.uuid,
-        agent=None if agent is None else agent.config,
+        agent=config,
         request=request,
+        content_type=format.content_type or "",
+        sample_rate=format.sample_rate,
         callbacks=tuple(sorted({*call.hooks, *connection.hooks})),
     )
     state.effects.append(connection.placed)

@@ -21,7 +21,8 @@ class CallPlaced:
     ``mode`` is the one of :class:`PlatformCall`: a managed pipeline, an agent with raw audio, or a
     plain stream. One call may have several connections, each with its ``connection_id``.
     ``headers`` sign the upgrade (GET over ``url``, PROTOCOL.md D-20). ``agent`` is the stored
-    configuration, None for a plain stream; ``request`` what the client asked for. ``callbacks``
+    configuration, None for a plain stream; ``request`` what the client asked for.
+    ``content_type`` and ``sample_rate`` (Hz) are the format that the two ask for. ``callbacks``
     names those that are wanted: hangup, recording, ring, stream_status.
     """
 
@@ -38,6 +39,8 @@ class CallPlaced:
     agent_uuid: str | None = None
     agent: Mapping[str, object] | None = field(default=None, repr=False)
     request: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+    content_type: str = "audio/x-mulaw"
+    sample_rate: int = 8000
     callbacks: Sequence[str] = ()
     attempt: int = 1
     """Up to 3: what cannot be reached is tried twice more (PROTOCOL.md 8.1)."""

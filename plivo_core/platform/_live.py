@@ -17,14 +17,8 @@ class LiveCall(PlatformCall):
 
     def play(self, *steps: Step, now: float) -> None:
         """Go on with ``steps``. Raises ConfigError for what the mode of the call cannot play."""
-        before = list(self._script)
+        self._check(steps)
         self._script.extend(steps)
-        try:
-            self._check_script()
-        except Exception:
-            self._script.clear()
-            self._script.extend(before)
-            raise
         self.handle_timeout(now=now)
 
     @property

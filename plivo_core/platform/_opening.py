@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plivo_core.audio import MULAW_8K, PCM_8K, PCM_16K, AudioFormat
-from plivo_core.errors import ConfigError
+from plivo_core.errors import AudioError, ConfigError
 from plivo_core.events import AgentSessionStarted, StreamStart
 from plivo_core.platform._settings import AgentSettings, CallMode
 
-__all__ = ["FORMAT_NAMES", "choose_format", "opening"]
+__all__ = ["FORMAT_NAMES", "choose_format", "format_asked_for", "opening"]
 
 _FORMATS = (MULAW_8K, PCM_8K, PCM_16K)
 _RAW_NAMES = {_FORMATS[0]: "mulaw_8k", _FORMATS[2]: "pcm_16k"}  # an agent's; it has no others
@@ -25,6 +27,28 @@ def choose_format(mode: CallMode, content_type: str, sample_rate: int) -> AudioF
     raise ConfigError(
         f"a call of mode {mode!r} has no {content_type} at {sample_rate} Hz; possible: {names}"
     )
+
+
+def format_asked_for(
+    mode: CallMode, agent: Mapping[str, object] | None, request: Mapping[str, object]
+) -> AudioFormat:
+    """What the audio of a call that was placed so is in.
+
+    A raw agent's ``audio_format`` names it, pcm_16k by default (PROTOCOL.md 5.5); a plain stream's
+    ``content_type`` does, ``audio/x-l16;rate=16000`` say. That is any text: where it names no
+    format of a stream, mu-law.
+    """
+    if mode == "raw":
+        name = (agent or {}).get("audio_format")
+        return MULAW_8K if name == _RAW_NAMES[MULAW_8K] else PCM_16K
+    content_type = request.get("content_type")
+    if mode == "stream" and isinstance(content_type, str):
+        for format in _FORMATS:
+            try:
+                return AudioFormat.of(content_type, format.sample_rate)
+            except AudioError:  # of another rate
+                pass
+    return MULAW_8K
 
 
 def opening(

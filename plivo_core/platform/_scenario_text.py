@@ -22,6 +22,10 @@ _HEADER = re.compile(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[.=]""")
 _AT_LINE = re.compile(r"\(at (?:line (\d+)|end of document)")
 _MOST_DEPTH = 64  # as in the JSON that messages are
+_QUOTED = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'""")
+# A key nests as deep as it has parts. Refused before it is read: of each key tomllib keeps all
+# beginnings, and the square of 30,000 parts fills a machine's memory.
+_DEEP_KEY = re.compile(rf'(?<![\w"-])(?:[\w"-]+[ \t]*\.[ \t]*){{{_MOST_DEPTH}}}')
 _MOST_NUMBER = 86_400.0  # seconds, mostly: the longest stream (PROTOCOL.md 14)
 _MOST_COUNT = 1000
 
@@ -61,6 +65,7 @@ class Source:
                 if quote in line:
                     quote = ""
                 continue
+            self._require_flat_keys(number, line)
             if header := _HEADER.match(line):
                 section = header[1]
                 index = counts[section] = counts.get(section, -1) + 1
@@ -72,6 +77,21 @@ class Source:
             for mark in ('"""', "'''"):
                 if line.count(mark) % 2:
                     quote = mark
+
+    def _require_flat_keys(self, number: int, line: str) -> None:
+        line = re.split("\"\"\"|'''", line)[0]  # what is behind may be any text
+        line = _QUOTED.sub('"', line).partition("#")[0]
+        if _DEEP_KEY.search(line):
+            self._too_deep(number, f"a key of more than {_MOST_DEPTH} parts")
+
+    def _too_deep(self, line: int, found: str) -> NoReturn:
+        raise ScenarioError(
+            "nested too deeply",
+            filename=self.filename,
+            line=line,
+            found=found,
+            expected="as many as a message may have",
+        )
 
     def _load(self, text: str) -> dict[str, Any]:
         name = "tomllib" if sys.version_info >= (3, 11) else "tomli"
@@ -88,14 +108,8 @@ class Source:
             if _is_deeper(values, _MOST_DEPTH):
                 raise RecursionError
             return values
-        except RecursionError as error:
-            raise ScenarioError(
-                "nested too deeply",
-                filename=self.filename,
-                line=1,
-                found=f"more than {_MOST_DEPTH} levels",
-                expected="as many as a message may have",
-            ) from error
+        except RecursionError:
+            self._too_deep(1, f"more than {_MOST_DEPTH} levels")
         except ValueError as error:
             at = _AT_LINE.search(str(error))
             line = int(at[1]) if at and at[1] else max(1, len(self._lines))

@@ -99,6 +99,7 @@ class Session(SessionCommands):
         "_cause",
         "_closing",
         "_codec",
+        "_end_asked",
         "_ended_told",
         "_error",
         "_events",
@@ -153,6 +154,7 @@ class Session(SessionCommands):
         self._initiator: Literal["local", "remote"] = "remote"
         self._error: PlivoError | None = None
         self._closing: Closing | None = None
+        self._end_asked = False
         self._ended_told = False
         # Identity (PROTOCOL.md 8.3).
         self._agent_seen = False
@@ -312,8 +314,9 @@ class Session(SessionCommands):
     def close(self, code: int = 1000, reason: str = "", *, now: float | None = None) -> None:
         """End the call from our side: what is queued is flushed, then Close. Idempotent.
 
-        The managed agent's way to hang up is :meth:`hangup`; this closes the WebSocket. Raises
-        LocalProtocolError for a ``code`` that no Close frame may carry.
+        The managed agent's way to hang up is :meth:`hangup`; this closes the WebSocket, and
+        :meth:`end_call` does what fits. Raises LocalProtocolError for a ``code`` that no Close
+        frame may carry.
         """
         check_close_code(code)
         if now is not None:
@@ -321,6 +324,22 @@ class Session(SessionCommands):
         if self._state is not State.ENDED:
             self._because("close", "local")
             self._end(Input.CLOSE, Closing(code, reason))
+
+    def end_call(self, *, now: float | None = None) -> None:
+        """End the call in the way that is its own, once; nothing happens if it is ending already.
+
+        An agent's call gets ``hangup``, which ``session.ended`` answers. A plain stream knows no
+        such command: it is closed, with 1000. Raises SendQueueFull as :meth:`send` does.
+        """
+        if now is not None:
+            self.now = now
+        if self._end_asked or self._over or self._state is State.ENDING:
+            return
+        self._end_asked = True
+        if self._agent_seen:
+            self.hangup()
+        else:
+            self.close()
 
     def fail(self, code: int, reason: str, error: PlivoError, *, now: float | None = None) -> None:
         """End the call because something is wrong with it: unsent output is dropped.
@@ -431,6 +450,8 @@ class Session(SessionCommands):
     def _take(self, event: AgentEvent | StreamEvent | UnknownEvent) -> None:
         given = Input.MESSAGE
         if isinstance(event, ToolCall):
+            if self._tool_calls.repeats(event.id):
+                return  # handed out already: whoever runs it again could not answer it again
             if (expired := self._tool_calls.called(event.id, event.name, self.now)) is not None:
                 self._hand_out(ToolCallExpired(*expired))
         elif isinstance(event, (PlayedStream, ClearedAudio)):
@@ -443,18 +464,24 @@ class Session(SessionCommands):
             self._finish = Input.SESSION_ENDED
             self._cause = "session.ended"
         elif isinstance(event, StreamStop):
+            if self._is_of_another_stream(event.stream_id):
+                return  # settled by the start of ours
             given = self._take_stop()
         self._hand_out(event)
         if self._finish is None:
             self._move(given)
 
     def _take_ack(self, event: PlayedStream | ClearedAudio) -> None:
-        if self.stream_id and event.stream_id not in ("", self.stream_id):
-            return  # of a stream that is over, whose checkpoints are settled
+        if self._is_of_another_stream(event.stream_id):
+            return  # whose checkpoints are settled
         if isinstance(event, PlayedStream):
             self.playback.played(event.name, self.now)
         else:
             self.playback.cleared(self.now)
+
+    def _is_of_another_stream(self, stream_id: str) -> bool:
+        """Whether this names a stream that is over. A call has one at a time (PROTOCOL.md 14)."""
+        return bool(self.stream_id) and stream_id not in ("", self.stream_id)
 
     def _take_started(self, event: AgentSessionStarted) -> None:
         self._agent_seen = True

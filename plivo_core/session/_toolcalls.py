@@ -25,17 +25,20 @@ class ToolCallState(Enum):
 class ToolCalls:
     """Ids that ``tool.called`` named, in order; since all have the same patience, also of deadline.
 
-    An id the platform calls again after its end is a new call. Ids that are empty or longer than
+    An id that is called again is the same call, told twice: it is neither run nor answered again,
+    for as long as it is remembered (``Limits.max_tool_calls``). Ids that are empty or longer than
     ``Limits.max_tool_call_id`` are not tracked.
     """
 
-    __slots__ = ("_ended", "_limits", "_patience", "_pending")
+    __slots__ = ("_ended", "_limits", "_patience", "_pending", "repeated")
 
     def __init__(self, limits: Limits, patience: float) -> None:
         self._limits = limits
         self._patience = patience
         self._pending: dict[str, tuple[str, float]] = {}  # id -> tool name, deadline
         self._ended: dict[str, ToolCallState] = {}  # the newest, bounded
+        self.repeated = 0
+        """Calls that were told again, and not handed out for that."""
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -46,15 +49,19 @@ class ToolCalls:
         """None: never called, not tracked, or forgotten (``Limits.max_tool_calls``)."""
         return ToolCallState.PENDING if id in self._pending else self._ended.get(id)
 
+    def repeats(self, id: str) -> bool:
+        """Whether a call is one that was told before; it is counted then, and nothing changes."""
+        if self.state(id) is None:
+            return False
+        self.repeated += 1
+        return True
+
     def called(self, id: str, name: str, now: float) -> tuple[str, str] | None:
-        """Track a call; gives the (id, name) that had to expire to make room for it, if any."""
+        """Track a new call; gives the (id, name) that had to expire to make room, if any."""
         limits = self._limits
-        if not id or len(id) > limits.max_tool_call_id or id in self._pending:
-            return None
-        if limits.max_tool_calls < 1:
+        if not id or len(id) > limits.max_tool_call_id or limits.max_tool_calls < 1:
             return None
         expired = self._expire_oldest() if self._full else None
-        self._ended.pop(id, None)
         self._pending[id] = (name, now + self._patience)
         return expired
 

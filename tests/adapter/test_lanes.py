@@ -181,6 +181,24 @@ async def test_tools_run_side_by_side_and_answer_with_what_they_return() -> None
     }
 
 
+async def test_a_tool_runs_once_however_often_its_call_is_told() -> None:
+    app = VoiceApp()
+    runs: list[str] = []
+
+    @app.tool("pay")
+    async def pay(session: CallSession, call: ToolCall) -> str:
+        runs.append(call.id)
+        await anyio.lowlevel.checkpoint()
+        return "paid"
+
+    async with a_call(app) as caller:
+        await caller.says(ToolCall(id="1", name="pay"), ToolCall(id="1", name="pay"))
+        assert await caller.receives() == ToolResult("1", "paid")
+        await caller.says(ToolCall(id="1", name="pay"), ToolCall(id="2", name="pay"))
+        assert await caller.receives() == ToolResult("2", "paid")
+    assert runs == ["1", "2"]
+
+
 async def test_an_ordered_tool_keeps_its_place_among_control_events() -> None:
     app = VoiceApp()
 

@@ -25,7 +25,7 @@ from plivo_core import (
 )
 from plivo_core.audio import MULAW_8K, PCM_16K
 from plivo_core.commands import Checkpoint, ClearAudio, Hangup
-from plivo_core.events import ClearedAudio, StreamDtmf, StreamStart, StreamStop
+from plivo_core.events import AgentSessionStarted, ClearedAudio, StreamDtmf, StreamStart, StreamStop
 from plivo_core.platform import Emit, HangUp, Pause
 from tests.adapter._virtual import Doing, Phone, a_phone_call, said, settle, virtual_backend
 
@@ -433,6 +433,25 @@ async def test_with_nothing_to_hear_it_hangs_up_at_once(patience: float | None) 
         await settle()
         assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
         assert not any(isinstance(each, Checkpoint) for _, each in phone.received)
+
+
+async def test_an_agent_that_names_no_session_is_hung_up_too() -> None:
+    async with a_phone_call(Emit(AgentSessionStarted())) as phone:
+        await settle()
+        assert phone.session.agent_session_id is None
+        assert await phone.session.hangup_after_playback() is None
+        await settle()
+        assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
+
+
+async def test_without_a_wait_nobody_knows_what_became_of_the_audio() -> None:
+    async with a_phone_call(mode="raw") as phone:
+        assert (await phone.session.say_audio(said(1000))).fate is Fate.PLAYED
+        began = phone.now
+        assert await phone.session.hangup_after_playback(0) is Fate.PENDING
+        assert phone.now == pytest.approx(began)
+        await settle()
+        assert sum(isinstance(each, Hangup) for _, each in phone.received) == 1
 
 
 async def test_two_who_hang_up_hang_up_once() -> None:

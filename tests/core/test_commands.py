@@ -339,13 +339,20 @@ def test_text_that_is_no_object_is_an_invalid_message() -> None:
         {"type": "audio.mix_enable"},
         {"event": "playAudio", "media": "text"},
         {"event": "playAudio", "media": {"payload": "x"}},
-        {"event": "checkpoint", "name": "x"},
+        {"event": "checkpoint", "streamId": "s"},
         {"event": "sendDTMF", "dtmf": "xyz"},
     ],
     ids=json.dumps,
 )
 def test_what_is_not_understood_stays_whole(message: dict[str, object]) -> None:
     assert parse_command(message) == RawCommand(message)
+
+
+@pytest.mark.parametrize("command", [Checkpoint("x"), ClearAudio()])
+def test_a_stream_that_is_not_named_is_the_present_one(command: Command) -> None:
+    message = serialize_command(command)
+    assert message.pop("streamId") == ""
+    assert parse_command(message) == command
 
 
 def test_members_of_no_meaning_are_ignored() -> None:

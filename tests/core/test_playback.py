@@ -128,6 +128,49 @@ def test_a_clear_that_a_second_start_overtakes_is_answered_for_its_own_stream(
     assert session.playback.fate("a") is Fate.CLEARED
 
 
+NO_STREAM = [{}, {"streamId": None}]
+
+
+@pytest.mark.parametrize("stream", NO_STREAM)
+def test_a_raw_checkpoint_without_a_stream_is_tracked_and_leaves_as_it_is(
+    stream: dict[str, object],
+) -> None:
+    session = a_session(START)
+    session.send_media("AAAA")
+    raw: dict[str, object] = {"event": "checkpoint", "name": "a", **stream}
+    session.send_raw(raw)
+    assert session.playback.fate("a") is Fate.PENDING
+    with pytest.raises(LocalProtocolError, match="still pending"):
+        session.send_raw(raw)
+    assert texts(session)[1:] == [raw]  # behind the audio
+    hears(session, PlayedStream(name="a", stream_id="stream-1"))
+    assert session.playback.fate("a") is Fate.PLAYED
+
+
+@pytest.mark.parametrize("stream", NO_STREAM)
+def test_a_raw_clear_without_a_stream_drops_and_clears(stream: dict[str, object]) -> None:
+    session = a_session(START)
+    session.send_checkpoint("sent")
+    texts(session)
+    session.send_media("AAAA")
+    session.send_checkpoint("unsent")
+    raw: dict[str, object] = {"event": "clearAudio", **stream}
+    session.send_raw(raw)
+    assert session.playback.clear_waits
+    assert session.playback.fate("unsent") is Fate.CLEARED
+    assert texts(session) == [raw]
+    hears(session, ClearedAudio(stream_id="stream-1"))
+    assert session.playback.fate("sent") is Fate.CLEARED
+
+
+@pytest.mark.parametrize("raw", [{"event": "checkpoint"}, {"event": "checkpoint", "name": 1}])
+def test_a_raw_checkpoint_without_a_name_is_only_sent(raw: dict[str, object]) -> None:
+    session = a_session(START)
+    session.send_raw(raw)
+    assert session.playback.pending == ()
+    assert texts(session) == [raw]
+
+
 def test_a_checkpoint_queued_before_the_first_start_survives_it() -> None:
     session = Session(now=0)
     session.send_checkpoint("early")

@@ -398,7 +398,10 @@ def test_an_unknown_word_is_named_with_its_line_and_the_nearest(
         ('[call]\nmode = "text"\n[[steps]]\nsay = "x"\npartials = 1001', 5, None, "0 to 1000"),
         ('[[steps]]\nhang_up = "\ud800"', 2, 'hang_up = "\\ud800"', "no surrogates"),
         (f"{PAUSE}x = {'[' * 5000}{']' * 5000}", 1, "more than 64 levels", None),
-        (f"{PAUSE}x{'.x' * 2000} = 1", 1, "more than 64 levels", None),
+        (f"{PAUSE}x = {'[' * 65}{']' * 65}", 1, "more than 64 levels", None),
+        (f"x{'.x' * 63} = 1\n{PAUSE}", 1, "'x'", None),  # unknown, but read
+        (f"x{'.x' * 64} = 1\n{PAUSE}", 1, "a key of more than 64 parts", None),
+        (f"{PAUSE}x{'.x' * 2000} = 1", 3, "a key of more than 64 parts", None),
         ('title = "\u2028\x85"\n[[steps]]\npause = "1"', 3, "'1'", "a number"),
     ],
 )
@@ -409,6 +412,38 @@ def test_a_wrong_value_is_named_with_what_was_expected(
     assert error.line == line
     assert found in (None, error.found)
     assert expected in (None, error.expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{} = 1",
+        "  [{}]",
+        "[[{}]]  # a table",
+        "x = {{ y = 'a # \\', {} = 1 }}",
+        'x = {{ y = "\\"#", {} = 1 }}',
+        "[[steps]] # \n{}",
+    ],
+)
+@pytest.mark.parametrize("part", ["x", "'x.#'", '"x\\"."', "- "])
+def test_a_key_of_very_many_parts_is_refused_before_it_is_read(line: str, part: str) -> None:
+    # A reader of TOML keeps every beginning of a key: the square of 30,000 fills a machine.
+    text = PAUSE + line.format(".".join([part] * 30_000))
+    error = error_of(text)
+    assert error.line == text.count("\n") + 1
+    assert error.found == "a key of more than 64 parts"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"title = '{'x.' * 100}'  # {'x.' * 100}",
+        f'title = "{"x." * 100}"',
+        f"title = '''{'x.' * 100}\n{'x.' * 100}\n'''",
+    ],
+)
+def test_dots_that_are_not_in_a_key_are_as_many_as_they_like(line: str) -> None:
+    assert "x.x." in Scenario.parse(f"{line}\n{PAUSE}").title
 
 
 @pytest.mark.parametrize(

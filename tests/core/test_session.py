@@ -313,6 +313,30 @@ def test_stop_settles_what_the_stream_owed() -> None:
     assert session.playback.fate("c") is Fate.LOST
 
 
+@pytest.mark.parametrize("started", [[], [STARTED]])
+def test_a_stop_of_the_stream_before_ends_nothing(started: list[AgentSessionStarted]) -> None:
+    session = a_session(*started, START, StreamStart(stream_id="stream-2"))
+    session.send_checkpoint("c")
+    assert hears(session, StreamStop(stream_id="stream-1"), KEY) == [KEY]
+    assert session.state is State.ACTIVE
+    assert session.deadline() is None
+    assert session.playback.fate("c") is Fate.PENDING
+
+
+@pytest.mark.parametrize("stream_id", ["", "stream-2"])
+def test_a_stop_of_the_stream_there_is_ends_the_call(stream_id: str) -> None:
+    session = a_session(START, StreamStart(stream_id="stream-2"))
+    stop = StreamStop(stream_id=stream_id)
+    assert hears(session, stop, KEY) == [stop]
+    assert session.state is State.ENDED
+
+
+def test_a_stop_that_names_a_stream_ends_one_without_a_name() -> None:
+    session = a_session(StreamStart())
+    hears(session, StreamStop(stream_id="stream-1"))
+    assert session.state is State.ENDED
+
+
 # --- closing and failing --------------------------------------------------------------------------
 
 
@@ -371,6 +395,48 @@ def test_a_close_that_cannot_leave_counts_as_stalled() -> None:
     assert session.stalled_since == 5
     assert session.next_text() is None
     assert session.stalled_since is None
+
+
+# --- ending the call, whatever kind it is ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("opening", [[STARTED], [AgentSessionStarted()], [START, STARTED]])
+def test_an_agents_call_is_hung_up_once(opening: list[AgentSessionStarted]) -> None:
+    session = a_session(*opening)
+    session.speak("bye")
+    session.end_call(now=5)
+    session.end_call()
+    assert session.state is State.ACTIVE
+    assert names(texts(session)) == ["agent_session.speak", "agent_session.hangup"]
+    assert session.closing is None
+    assert session.now == 5
+
+
+@pytest.mark.parametrize("opening", [[START], []])
+def test_a_call_without_an_agent_is_closed_behind_what_is_queued(
+    opening: list[StreamStart],
+) -> None:
+    session = a_session(*opening)
+    session.send_media("AAAA")
+    session.end_call(now=5)
+    session.end_call()
+    assert session.state is State.ENDED
+    assert names(texts(session)) == ["playAudio"]
+    assert session.closing == (1000, "")
+    session.receive_close(1000, initiator="local", now=6)
+    assert the_end(handed_out(session)) == Ended("local", 1000, "", "close")
+
+
+def test_a_call_that_is_ending_is_not_ended_again() -> None:
+    stopping = a_session(STARTED, START, StreamStop())
+    finishing = a_session(STARTED)
+    finishing.receive_text(message(ENDED_BY_AGENT), now=0)
+    closed = a_session(STARTED)
+    closed.close(4000, "bye")
+    for session in (stopping, finishing, closed):
+        before = everything(session)
+        session.end_call()
+        assert everything(session) == before
 
 
 # --- invalid messages -----------------------------------------------------------------------------

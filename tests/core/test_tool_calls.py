@@ -118,22 +118,59 @@ def test_an_id_of_256_characters_is_tracked() -> None:
     assert session.tool_calls.pending == ("x" * 256,)
 
 
-def test_an_id_that_is_called_again_while_pending_is_one_call() -> None:
+def test_a_call_that_is_told_again_while_pending_is_handed_out_once() -> None:
     session = a_session(STARTED)
-    the_model_calls(session, "t", now=0)
-    the_model_calls(session, "t", now=10)
+    assert the_model_calls(session, "t", now=0) == [ToolCall(id="t", name="lookup")]
+    assert the_model_calls(session, "t", now=10) == []
     assert session.tool_calls.pending == ("t",)
     assert session.deadline() == 30
+    assert session.tool_calls.repeated == 1
 
 
-def test_an_id_that_is_called_again_after_its_end_is_a_new_call() -> None:
+@pytest.mark.parametrize("state", [ToolCallState.RESULT, ToolCallState.ERROR])
+def test_a_call_that_is_told_again_after_its_answer_stays_answered(state: ToolCallState) -> None:
     session = a_session(STARTED)
     the_model_calls(session, "t")
-    session.send_tool_result("t", 1)
-    the_model_calls(session, "t", now=1)
-    assert session.tool_calls.state("t") is ToolCallState.PENDING
-    session.send_tool_error("t", "2")
-    assert session.tool_calls.state("t") is ToolCallState.ERROR
+    if state is ToolCallState.RESULT:
+        session.send_tool_result("t", 1)
+    else:
+        session.send_tool_error("t", "no")
+    assert the_model_calls(session, "t", now=1) == []
+    assert session.tool_calls.state("t") is state
+    assert session.deadline() is None
+    with pytest.raises(LocalProtocolError, match="already answered"):
+        session.send_tool_error("t", "again")
+    assert len(texts(session)) == 1
+
+
+def test_a_call_that_is_told_again_after_it_expired_stays_expired() -> None:
+    session = a_session(STARTED, timings=Timings(tool_call=1))
+    the_model_calls(session, "t")
+    session.handle_timeout(now=1)
+    assert handed_out(session) == [ToolCallExpired("t", "lookup")]
+    assert the_model_calls(session, "t", now=2) == []
+    assert session.tool_calls.state("t") is ToolCallState.EXPIRED
+    assert session.deadline() is None
+    session.send_tool_result("t", "late")  # the one late answer
+    assert len(texts(session)) == 1
+
+
+def test_an_id_that_is_forgotten_can_be_called_again() -> None:
+    session = a_session(STARTED, limits=Limits(max_tool_calls=1))
+    for id in "ab":
+        the_model_calls(session, id)
+        session.send_tool_result(id, 1)
+    assert the_model_calls(session, "b") == []
+    assert the_model_calls(session, "a") == [ToolCall(id="a", name="lookup")]
+    assert session.tool_calls.repeated == 1
+
+
+@pytest.mark.parametrize("id", ["", "x" * 257])
+def test_what_is_not_tracked_is_handed_out_each_time(id: str) -> None:
+    session = a_session(STARTED)
+    for _ in range(2):
+        assert the_model_calls(session, id) == [ToolCall(id=id, name="lookup")]
+    assert session.tool_calls.repeated == 0
 
 
 def test_over_the_cap_the_oldest_expires_in_front_of_the_new_one() -> None:
@@ -169,7 +206,7 @@ def test_a_limit_of_no_tool_calls_tracks_none() -> None:
 class ToolCallMachine(RuleBasedStateMachine):
     """Against a model: a dict of states, and a count of ends per call."""
 
-    ids = st.sampled_from(["a", "b", "c"])
+    ids = st.sampled_from(["a", "b", "c", "d", "e"])
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,8 +217,9 @@ class ToolCallMachine(RuleBasedStateMachine):
 
     @rule(id=ids)
     def the_model_calls(self, id: str) -> None:
-        the_model_calls(self.session, id, now=self.now)
-        if self.expected.get(id) is not ToolCallState.PENDING:
+        told = the_model_calls(self.session, id, now=self.now)
+        assert told == ([] if id in self.expected else [ToolCall(id=id, name="lookup")])
+        if id not in self.expected:
             self.expected[id], self.since[id] = ToolCallState.PENDING, self.now
 
     @rule(id=ids, error=st.booleans())

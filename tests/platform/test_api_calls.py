@@ -76,6 +76,23 @@ def test_the_pipeline_decides_the_mode(
     assert session["has_stt"] is ("stt" in parts)
 
 
+@pytest.mark.parametrize(
+    ("parts", "format"),
+    [
+        ({}, ("audio/x-l16", 16000)),
+        ({"audio_format": "pcm_16k"}, ("audio/x-l16", 16000)),
+        ({"audio_format": "mulaw_8k"}, ("audio/x-mulaw", 8000)),
+        ({"s2s": {}, "audio_format": "pcm_16k"}, ("audio/x-mulaw", 8000)),  # without a stream
+    ],
+)
+def test_a_raw_agent_says_in_which_format_its_audio_is(
+    account: Account, parts: Any, format: tuple[str, int]
+) -> None:
+    account.a_call(account.an_agent(**parts))
+    placed = account.placed()
+    assert (placed.content_type, placed.sample_rate) == format
+
+
 def test_a_session_follows_its_call(account: Account) -> None:
     agent = account.an_agent()
     call = account.a_call(agent)
@@ -354,6 +371,28 @@ def test_all_streams_stop_at_once_and_the_call_goes_on(account: Account) -> None
     assert account.delete(f"Call/{call}/").status == 204
 
 
+@pytest.mark.parametrize(
+    ("asked", "format"),
+    [
+        ({}, ("audio/x-mulaw", 8000)),
+        ({"content_type": "audio/x-mulaw;rate=8000"}, ("audio/x-mulaw", 8000)),
+        ({"content_type": "audio/x-l16"}, ("audio/x-l16", 8000)),
+        ({"content_type": "audio/x-l16;rate=8000"}, ("audio/x-l16", 8000)),
+        ({"content_type": "Audio/x-L16; rate=16000"}, ("audio/x-l16", 16000)),
+        ({"content_type": "audio/x-l16;rate=24000"}, ("audio/x-mulaw", 8000)),
+        ({"content_type": "opus"}, ("audio/x-mulaw", 8000)),
+    ],
+)
+def test_who_starts_a_stream_says_in_which_format_it_is(
+    account: Account, asked: dict[str, str], format: tuple[str, int]
+) -> None:
+    call = account.a_call()
+    account.effects()
+    account.post(f"Call/{call}/Stream/", {"service_url": "ws://s.example.com", **asked})
+    placed = account.placed()
+    assert (placed.content_type, placed.sample_rate) == format
+
+
 def test_a_call_has_so_many_streams() -> None:
     account = Account(limits=PlatformLimits(max_streams=2))
     call = account.a_call()
@@ -418,6 +457,7 @@ def test_the_stream_of_an_answer_has_its_attributes(account: Account) -> None:
         "stream_timeout": "60",
         "bidirectional": False,
     }
+    assert (placed.content_type, placed.sample_rate) == ("audio/x-l16", 16000)
     account.began(placed)
     (started,) = account.callbacks()
     assert is_genuine(started)

@@ -83,6 +83,7 @@ class Application:
     app: VoiceApp
     told: list[Any] = field(default_factory=list[Any])
     sessions: list[str] = field(default_factory=list[str])
+    formats: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
 
     def hook(self, path: str) -> dict[str, str]:
         return {"url": self.url + path, "method": "POST"}
@@ -103,6 +104,7 @@ async def an_application() -> AsyncIterator[Application]:
         @app.on(StreamStart)
         async def streaming(session: CallSession, event: StreamStart) -> None:
             application.sessions.append(event.stream_id)
+            application.formats.append((event.content_type, event.sample_rate))
 
         @app.on("user.transcription")
         async def asked(session: CallSession, event: Any) -> None:
@@ -176,6 +178,17 @@ async def test_a_call_is_held_and_told_of() -> None:
         {"role": "user", "content": "Where is my order?"},
         {"role": "assistant", "content": "On its way."},
     ]
+
+
+async def test_a_silent_call_is_in_the_format_that_was_asked_for() -> None:
+    async with an_application() as application, a_platform() as (client, _):
+        address = application.url.replace("http", "ws") + "/call"
+        agent = await client.agent.agents.create(
+            agent_name="A", websocket_url=address, audio_format="pcm_16k"
+        )
+        await client.agent.calls.initiate(agent.agent_uuid, from_="+1", to="+2")
+        await until(lambda: application.formats)
+    assert application.formats == [("audio/x-l16", 16000)]
 
 
 async def test_a_classic_call_streams_and_is_hung_up_by_rest() -> None:
