@@ -335,11 +335,11 @@ class Session(SessionCommands):
             self.now = now
         if self._end_asked or self._over or self._state is State.ENDING:
             return
-        self._end_asked = True
         if self._agent_seen:
             self.hangup()
         else:
             self.close()
+        self._end_asked = True
 
     def fail(self, code: int, reason: str, error: PlivoError, *, now: float | None = None) -> None:
         """End the call because something is wrong with it: unsent output is dropped.
