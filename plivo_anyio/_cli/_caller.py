@@ -238,7 +238,7 @@ class Caller:
         outcome.commands += 1
         if outcome.first_command is None:
             outcome.first_command = now - answered_at
-        self._heard.append((now, name_of(item)))
+        self._heard.append((now, _in_a_line(name_of(item))))
         self.ears.heard(item, now=now)
         if self._on_received is not None:
             self._on_received(item)
@@ -332,7 +332,7 @@ def _end(ended: Ended) -> str:
         return ended.error.message
     if ended.code == 1006:
         return "the connection was lost, without a Close"
-    reason = f" ({ended.reason})" if ended.reason else ""
+    reason = f" ({_in_a_line(ended.reason)})" if ended.reason else ""
     who = "the server" if ended.initiator == "remote" else "we"
     return f"{who} closed the WebSocket with {ended.code}{reason}"
 
@@ -352,6 +352,13 @@ def _status(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def _in_a_line(text: str) -> str:
+    """What a server said, as it is if that is a piece of one line."""
+    if text.isprintable() and len(text) <= _EXCERPT:
+        return text
+    return repr(text[:_EXCERPT]) + ("..." if len(text) > _EXCERPT else "")
 
 
 def _excerpt(data: bytes) -> str:
