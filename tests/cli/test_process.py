@@ -288,6 +288,22 @@ def test_without_click_it_says_what_to_install(
     assert "pip install 'plivo-sansio[cli]'" in done.err
 
 
+@pytest.mark.parametrize("module", ["click", "plivo_anyio._cli._main"])
+def test_ctrl_c_while_it_still_imports(
+    plivo: Plivo, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    real = builtins.__import__
+
+    def interrupted(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == module:
+            raise KeyboardInterrupt
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    done = plivo("demo")
+    assert (done.status, done.out, done.err) == (130, "", "")
+
+
 def test_importing_the_adapter_imports_neither_click_nor_the_command_line() -> None:
     program = (
         "import sys, plivo_anyio\n"
