@@ -58,6 +58,7 @@ class Carrier:
         self._clock = backend.clock
         self._to_write = backend.parker()
         self._to_read = backend.parker()
+        self._woken = False
 
     async def run(self) -> None:
         """Until the side is finished, and what it had to say has left; the stream stays open.
@@ -68,6 +69,7 @@ class Carrier:
 
     def wake(self) -> None:
         """Something was asked of the side: it may have something to say, or another deadline."""
+        self._woken = True
         self._to_write.unpark()
 
     async def flush(self) -> None:
@@ -93,14 +95,15 @@ class Carrier:
         while True:
             side.handle_timeout(now=self._clock())
             await self.flush()
-            # From here to the parking nothing is awaited: a wake-up finds this task parked.
             if side.finished:
                 return
             if side.reading:
                 self._to_read.unpark()
-            due = side.deadline()
-            with anyio.CancelScope(deadline=float("inf") if due is None else due):
-                await self._to_write.park()
+            if not self._woken:
+                due = side.deadline()
+                with anyio.CancelScope(deadline=float("inf") if due is None else due):
+                    await self._to_write.park()
+            self._woken = False
 
     async def _read(self) -> None:
         side, data = self._side, b"-"

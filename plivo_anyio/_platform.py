@@ -51,17 +51,18 @@ async def place_call(
     one that was not answered yet, at once. Raises OSError when nobody listens there.
     """
     caller: _Caller | None = None
+    ended: Ended | None = None
     unanswered = anyio.CancelScope()
 
     async def talk() -> None:
-        nonlocal caller
+        nonlocal caller, ended
         with unanswered:
             async with await _connect(host, port, tls=tls) as stream:
                 authority = f"{host}:{port}"
                 caller = _Caller(
                     call, stream, authority, target, on_sent, on_received, headers=headers
                 )
-                await caller.run()
+                ended = await caller.run()
 
     async def end(event: anyio.Event) -> None:
         await event.wait()
@@ -69,10 +70,10 @@ async def place_call(
             unanswered.cancel()
 
     await (talk() if hang_up is None else led_by(talk, functools.partial(end, hang_up)))
-    if caller is not None and caller.outcome is not None:
-        return caller.outcome
-    call.receive_close(now=anyio.current_time())
-    return Ended("local", 1006, "", "close", None)
+    if ended is None:  # hung up before it was answered
+        call.receive_close(now=anyio.current_time())
+        ended = Ended("local", 1006, "", "close", None)
+    return ended
 
 
 async def _connect(host: str, port: int, *, tls: bool = False) -> ByteStream:
@@ -166,7 +167,6 @@ class CallRun:
         """Somebody else ends the call. False: it was not answered yet, and nobody can be told."""
         if self._started:
             self._call.hang_up(now=now)
-            self._drain(now)
         return self._started
 
     def data_to_send(self) -> bytes:
@@ -235,16 +235,12 @@ class _Caller:
         self._run = CallRun(call, conn, on_sent, on_received)
         self._carrier = Carrier(self._run, StreamIO(stream))
 
-    @property
-    def outcome(self) -> Ended | None:
-        """How it ended, once it has."""
-        return self._run.ended
-
-    async def run(self) -> None:
+    async def run(self) -> Ended:
         run = self._run
         await self._carrier.run()
-        if run.ended is not None:
-            self._call.receive_close(run.ended.code, now=run.ended_at)
+        assert run.ended is not None
+        self._call.receive_close(run.ended.code, now=run.ended_at)
+        return run.ended
 
     def hang_up(self) -> bool:
         """The platform ends the call. False: it is not answered yet."""
