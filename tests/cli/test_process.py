@@ -202,7 +202,6 @@ def test_where_nobody_reads_a_server_ends_too(backend: str, name: str, lines: in
     "arguments",
     [
         ("--help",),
-        ("--version",),
         ("call", "ws://127.0.0.1:9/", "--backend", "trio"),
         ("call", "ws://127.0.0.1:9/", "--calls", 3, "--json"),
         ("demo",),
