@@ -29,5 +29,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from plivo_anyio._cli._main import run
 
         return run(arguments)
-    except KeyboardInterrupt:  # Ctrl-C at once
+    except KeyboardInterrupt:  # Ctrl-C at once: yet plivo_anyio itself is imported before this
         return _INTERRUPTED
