@@ -5,31 +5,30 @@ A :class:`ScenarioRun` is both in one, and what its sockets do wrong besides.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable
 
 import anyio
 from anyio.abc import ByteStream
 
+from plivo_anyio._carrier import Carrier, led_by
 from plivo_anyio._dial import dial
-from plivo_anyio._transport import StreamIO, TransportLost
+from plivo_anyio._transport import StreamIO
 from plivo_core import ClientConnection, Command, Ended, InvalidMessage, Rejected, Upgraded
-from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
+from plivo_core.limits import DEFAULT_TIMINGS
 from plivo_core.platform import (
     PlatformCall,
     PlatformEvent,
     Scenario,
     ScenarioResult,
     ScenarioRun,
-    SocketAction,
 )
 from plivo_core.wire import Headers
 
-__all__ = ["drive_scenario", "place_call", "run_scenario"]
+__all__ = ["CallRun", "drive_scenario", "place_call", "run_scenario"]
 
-_READ = DEFAULT_LIMITS.read_size
 _CONNECT = DEFAULT_TIMINGS.handshake
-_WRITE = DEFAULT_TIMINGS.write
 _CLOSE_GRACE = 1.0  # seconds for the application to close after the call is over, then we do
 
 
@@ -48,20 +47,33 @@ async def place_call(
     """Play ``call`` against the application at ``ws://host:port{target}``; how it ended.
 
     ``headers`` go with the upgrade, which ``tls`` makes wss. ``on_sent`` sees every event,
-    ``on_received`` every command as it passes. Once ``hang_up`` is set the platform ends the call.
-    Raises OSError when nobody listens there.
+    ``on_received`` every command as it passes. Once ``hang_up`` is set the platform ends the call;
+    one that was not answered yet, at once. Raises OSError when nobody listens there.
     """
-    async with await _connect(host, port, tls=tls) as stream:
-        caller = _Caller(
-            call, stream, f"{host}:{port}", target, on_sent, on_received, headers=headers
-        )
-        if hang_up is None:
-            return await caller.run()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(caller.hang_up_after, hang_up)
-            await caller.run()
-            tasks.cancel_scope.cancel()
-        return caller.outcome
+    caller: _Caller | None = None
+    ended: Ended | None = None
+    unanswered = anyio.CancelScope()
+
+    async def talk() -> None:
+        nonlocal caller, ended
+        with unanswered:
+            async with await _connect(host, port, tls=tls) as stream:
+                authority = f"{host}:{port}"
+                caller = _Caller(
+                    call, stream, authority, target, on_sent, on_received, headers=headers
+                )
+                ended = await caller.run()
+
+    async def end(event: anyio.Event) -> None:
+        await event.wait()
+        if caller is None or not caller.hang_up():
+            unanswered.cancel()
+
+    await (talk() if hang_up is None else led_by(talk, functools.partial(end, hang_up)))
+    if ended is None:  # hung up before it was answered
+        call.receive_close(now=anyio.current_time())
+        ended = Ended("local", 1006, "", "close", None)
+    return ended
 
 
 async def _connect(host: str, port: int, *, tls: bool = False) -> ByteStream:
@@ -101,100 +113,73 @@ async def drive_scenario(run: ScenarioRun, stream: ByteStream) -> ScenarioResult
 
     The clock is the event loop's, be it real or one of a test.
     """
-    transport = StreamIO(stream)
-    while True:
-        while data := run.data_to_send():
-            try:
-                with anyio.fail_after(_WRITE):
-                    await transport.send(data)
-            except (TransportLost, TimeoutError):
-                run.send_failed(now=anyio.current_time())
-        if (action := run.next_action()) is not None:
-            if action is SocketAction.DROP:
-                await transport.aclose()
-            else:
-                await transport.send_eof()
-            continue
-        if run.finished:
-            return run.result
-        due = run.deadline()
-        with anyio.CancelScope(deadline=float("inf") if due is None else due):
-            if not run.reading:
-                await anyio.sleep_forever()
-            elif data := await transport.receive(_READ):
-                run.receive_data(data, now=anyio.current_time())
-            else:
-                run.receive_eof(now=anyio.current_time())
-        run.handle_timeout(now=anyio.current_time())
+    await Carrier(run, StreamIO(stream)).run()
+    return run.result
 
 
-class _Caller:
+class CallRun:
+    """A call on a connection, both without I/O, driven as a :class:`ScenarioRun` is.
+
+    The call itself is not told of the end: whether it was over by then is the caller's to see.
+    """
+
+    reading = True
+
     def __init__(
         self,
         call: PlatformCall,
-        stream: ByteStream,
-        host: str,
-        target: str,
+        conn: ClientConnection,
         on_sent: Callable[[PlatformEvent], None],
         on_received: Callable[[Command | InvalidMessage], None],
-        *,
-        headers: Headers = (),
     ) -> None:
         self._call = call
-        self._transport = StreamIO(stream)
+        self._conn = conn
         self._on_sent = on_sent
         self._on_received = on_received
-        self._conn = ClientConnection(
-            host=host,
-            target=target,
-            headers=headers,
-            random_bytes=secrets.token_bytes,
-            now=anyio.current_time(),
-        )
-        self._waiting: anyio.CancelScope | None = None
         self._started = False
         self._close_at: float | None = None
-        self._ended: Ended | None = None
+        self.rejected: Rejected | None = None
+        """The answer to the upgrade, if it was another than 101."""
+        self.ended: Ended | None = None
+        """How it ended, once it has."""
+        self.ended_at = 0.0
 
     @property
-    def outcome(self) -> Ended:
-        """How it ended, once it has."""
-        assert self._ended is not None
-        return self._ended
+    def finished(self) -> bool:
+        return self.ended is not None
 
-    async def run(self) -> Ended:
-        conn = self._conn
-        while True:
-            self._drain(anyio.current_time())
-            while data := conn.data_to_send():
-                await self._send(data)
-                self._drain(anyio.current_time())
-            if self._ended is not None:
-                return self._ended
-            with anyio.CancelScope(deadline=self._due()) as self._waiting:
-                data = await self._transport.receive(conn.limits.read_size)
-                if data:
-                    conn.receive_data(data, now=anyio.current_time())
-                else:
-                    conn.receive_eof(now=anyio.current_time())
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        self._conn.receive_data(data, now=now)
+        self._drain(now)
 
-    async def hang_up_after(self, event: anyio.Event) -> None:
-        """The platform ends the call."""
-        await event.wait()
-        now = anyio.current_time()
+    def receive_eof(self, *, now: float) -> None:
+        self._conn.receive_eof(now=now)
+        self._drain(now)
+
+    def send_failed(self, *, now: float) -> None:
+        self._conn.send_failed(now=now)
+        self._drain(now)
+
+    def handle_timeout(self, *, now: float) -> None:
+        self._drain(now)
+
+    def hang_up(self, *, now: float) -> bool:
+        """Somebody else ends the call. False: it was not answered yet, and nobody can be told."""
         if self._started:
             self._call.hang_up(now=now)
-        else:
-            self._conn.close(now=now)
-        if self._waiting is not None:
-            self._waiting.cancel()
+        return self._started
 
-    async def _send(self, data: bytes) -> None:
-        try:
-            with anyio.fail_after(self._conn.timings.write):
-                await self._transport.send(data)
-        except (TransportLost, TimeoutError):
-            self._conn.send_failed(now=anyio.current_time())
+    def data_to_send(self) -> bytes:
+        return self._conn.data_to_send()
+
+    def next_action(self) -> None:
+        """A call does nothing to its socket."""
+
+    def deadline(self) -> float | None:
+        waits = [self._conn.deadline(), self._close_at]
+        if self._started:
+            waits.append(self._call.deadline())
+        return min((due for due in waits if due is not None), default=None)
 
     def _drain(self, now: float) -> None:
         """Pass on what either side has to say, and what the clock says to both."""
@@ -204,15 +189,14 @@ class _Caller:
             if isinstance(item, Upgraded):
                 self._started = True
                 call.start(now=now)
+            elif isinstance(item, Rejected):
+                self.rejected = item
             elif isinstance(item, Ended):
-                self._ended = item
-                call.receive_close(item.code, now=now)
-            elif not isinstance(item, Rejected):  # its Ended says it all
+                self.ended, self.ended_at = item, now
+            else:
                 self._on_received(item)
                 call.receive_command(item, now=now)
-        if self._ended is not None:
-            return
-        if not self._started:
+        if self.ended is not None or not self._started:
             return
         call.handle_timeout(now=now)
         while (event := call.next_event()) is not None:
@@ -225,6 +209,41 @@ class _Caller:
                 conn.close(now=now)
                 self._close_at = float("inf")
 
-    def _due(self) -> float:
-        waits = (self._conn.deadline(), self._call.deadline(), self._close_at)
-        return min((due for due in waits if due is not None), default=float("inf"))
+
+class _Caller:
+    """A call over a stream; the stream stays open."""
+
+    def __init__(
+        self,
+        call: PlatformCall,
+        stream: ByteStream,
+        host: str,
+        target: str,
+        on_sent: Callable[[PlatformEvent], None],
+        on_received: Callable[[Command | InvalidMessage], None],
+        *,
+        headers: Headers = (),
+    ) -> None:
+        conn = ClientConnection(
+            host=host,
+            target=target,
+            headers=headers,
+            random_bytes=secrets.token_bytes,
+            now=anyio.current_time(),
+        )
+        self._call = call
+        self._run = CallRun(call, conn, on_sent, on_received)
+        self._carrier = Carrier(self._run, StreamIO(stream))
+
+    async def run(self) -> Ended:
+        run = self._run
+        await self._carrier.run()
+        assert run.ended is not None
+        self._call.receive_close(run.ended.code, now=run.ended_at)
+        return run.ended
+
+    def hang_up(self) -> bool:
+        """The platform ends the call. False: it is not answered yet."""
+        answered = self._run.hang_up(now=anyio.current_time())
+        self._carrier.wake()
+        return answered

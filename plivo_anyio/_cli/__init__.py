@@ -19,14 +19,15 @@ _INTERRUPTED = 130  # 128 + SIGINT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status, one of those that docs/cli.md lists. Never raises."""
     try:
-        import click  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    except ImportError:
-        sys.stderr.write(
-            "plivo-sansio: the command line needs click: pip install 'plivo-sansio[cli]'\n"
-        )
-        return _USAGE
-    try:
+        try:
+            import click  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        except ImportError:
+            sys.stderr.write(
+                "plivo-sansio: the command line needs click: pip install 'plivo-sansio[cli]'\n"
+            )
+            return _USAGE
         from plivo_anyio._cli._main import run
-    except KeyboardInterrupt:  # Ctrl-C at once
+
+        return run(arguments)
+    except KeyboardInterrupt:  # Ctrl-C at once: yet plivo_anyio itself is imported before this
         return _INTERRUPTED
-    return run(arguments)

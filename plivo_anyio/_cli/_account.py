@@ -44,12 +44,28 @@ class ToldAccount(PlatformApi):
         self.failed = 0
         """Callbacks without an answer, or with another than 2xx."""
         self.callbacks = 0
+        self._placed: dict[str, str] = {}  # calls, by connection
+        self._unanswered: set[str] = set()  # connections
+
+    @property
+    def calls(self) -> int:
+        """How many were placed, each once however often it was tried."""
+        return len(set(self._placed.values()))
+
+    @property
+    def unanswered(self) -> int:
+        """How many of them some agent did not take, unless they were hung up before."""
+        return len({self._placed[connection] for connection in self._unanswered})
 
     def told(self, effect: Effect) -> None:
         """``on_effect`` of serve_platform."""
         if isinstance(effect, CallPlaced):
-            self._line("call", "placed", call_uuid=effect.call_uuid, mode=effect.mode)
+            self._placed[effect.connection_id] = effect.call_uuid
+            self._unanswered.add(effect.connection_id)
+            again = {"attempt": effect.attempt} if effect.attempt > 1 else {}
+            self._line("call", "placed", call_uuid=effect.call_uuid, mode=effect.mode, **again)
         elif isinstance(effect, CallDropped):
+            self._unanswered.discard(effect.connection_id)
             self._line("call", "dropped", call_uuid=effect.call_uuid)
         elif isinstance(effect, CallbackDue):
             self._due[effect.id] = effect
@@ -62,6 +78,7 @@ class ToldAccount(PlatformApi):
         return response
 
     def call_began(self, connection_id: str, *, now: float) -> None:
+        self._unanswered.discard(connection_id)
         self._line("call", "answered")
         super().call_began(connection_id, now=now)
 
@@ -110,9 +127,9 @@ class ShownCall(PlatformCall):
 
 
 def play_scenario_at(
-    scenario: Scenario | None, transcript: Transcript, calls: list[PlatformCall]
+    scenario: Scenario | None, transcript: Transcript, calls: dict[str, PlatformCall]
 ) -> Callable[[CallPlaced], PlatformCall]:
-    """``make_call`` of serve_platform; adds each call to ``calls``."""
+    """``make_call`` of serve_platform; keeps in ``calls`` the last attempt for each connection."""
 
     def make(placed: CallPlaced) -> PlatformCall:
         call = ShownCall(
@@ -125,7 +142,7 @@ def play_scenario_at(
             seconds_per_character=0.06 if scenario is None else scenario.seconds_per_character,
         )
         call.transcript = transcript
-        calls.append(call)
+        calls[placed.connection_id] = call
         return call
 
     return make

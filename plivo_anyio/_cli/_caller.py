@@ -16,11 +16,11 @@ from http import HTTPStatus
 import anyio
 from anyio.abc import ByteStream
 
-from plivo_anyio._backend import current_backend
+from plivo_anyio._carrier import Carrier
 from plivo_anyio._cli._questions import ECHO_LABEL, Ears, name_of
 from plivo_anyio._cli._target import Target
-from plivo_anyio._platform import drive_scenario
-from plivo_anyio._transport import StreamIO, TransportLost
+from plivo_anyio._platform import CallRun, drive_scenario
+from plivo_anyio._transport import StreamIO
 from plivo_core import (
     ClientConnection,
     Command,
@@ -29,14 +29,12 @@ from plivo_core import (
     Rejected,
     SendQueueFull,
     Timings,
-    Upgraded,
 )
 from plivo_core.events import StreamMedia
 from plivo_core.platform import PlatformCall, PlatformEvent, Scenario, ScenarioRun
 
 __all__ = ["Caller", "Miss", "Outcome"]
 
-_CLOSE_GRACE = 1.0  # seconds for the server to close after the call is over, then we do
 _FAREWELL = 0.3  # seconds for the Close frame of a call that is cut short
 _EXCERPT = 120  # characters of what a server said that was not understood
 _REMEMBERED = 1000  # commands, for what came in place of what was expected
@@ -103,12 +101,10 @@ class Caller:
         self._on_end: Callable[[], None] | None = None
         self._heard = deque[tuple[float, str]](maxlen=_REMEMBERED)
         self._first_bytes = b""
-        self._unsent = b""  # taken from the connection already
-        self._wakes_at = 0.0  # the writer, by itself
         self._upgraded_at: float | None = None
-        self._close_at: float | None = None
         self._rejected: Rejected | None = None
         self._ended: Ended | None = None
+        self._patience: anyio.CancelScope | None = None  # of a scenario, until something passes
 
     def watch(
         self,
@@ -129,10 +125,13 @@ class Caller:
                 return
             outcome.connect = anyio.current_time() - began
             try:
+                self._asked_at = anyio.current_time()
+                tapped = _Tapped(stream, self._note_first)
                 if isinstance(self._play, Scenario):
-                    await self._run_scenario(self._play, stream)
+                    await self._run_scenario(self._play, tapped)
                 else:
-                    await self._hold(self._play, stream)
+                    await self._hold(self._play, tapped)
+                self._judge()
                 outcome.finished = True
             finally:
                 await anyio.aclose_forcefully(stream)
@@ -167,73 +166,33 @@ class Caller:
 
     async def _hold(self, call: PlatformCall, stream: ByteStream) -> None:
         self._call = call
-        now = anyio.current_time()
-        timings = Timings(handshake=self._timeout, write=self._timeout, close=self._timeout)
-        self._conn = conn = ClientConnection(
+        conn = ClientConnection(
             host=self._target.authority,
             target=self._target.target,
             headers=self._headers,
             random_bytes=secrets.token_bytes,
-            timings=timings,
-            now=now,
+            timings=Timings(handshake=self._timeout, write=self._timeout, close=self._timeout),
+            now=self._asked_at,
         )
-        self._asked_at = now
-        transport = StreamIO(stream)
-        self._parker = current_backend().parker()
+        run = CallRun(call, conn, self._sent, self._received)
+        carrier = Carrier(run, StreamIO(stream), write_timeout=self._timeout)
         try:
-            async with anyio.create_task_group() as tasks:
-                # A task of its own: a read that ends with each deadline would starve under load.
-                tasks.start_soon(self._read, transport)
-                await self._write(transport)
-                tasks.cancel_scope.cancel()
-            self._judge()
+            await carrier.run()
+        except SendQueueFull:
+            self._miss("call", "a server that reads", f"nothing read for {self._timeout:g} s")
+            run.send_failed(now=anyio.current_time())
         finally:
-            if self._ended is None:  # cut short: the server shall not think that the line is dead
+            if run.ended is None:  # cut short: the server shall not think that the line is dead
                 with anyio.move_on_after(_FAREWELL, shield=True):
                     conn.close(1001, now=anyio.current_time())
-                    await self._send(transport, self._take())
-
-    async def _write(self, transport: StreamIO) -> None:
-        """Send what there is and what falls due, until the end."""
-        while True:
-            self._drain(anyio.current_time())
-            while data := self._take():
-                await self._send(transport, data)
-                self._drain(anyio.current_time())
-            if self._ended is not None:
-                return
-            self._wakes_at = self._due()
-            with anyio.CancelScope(deadline=self._wakes_at):
-                await self._parker.park()
-
-    async def _read(self, transport: StreamIO) -> None:
-        conn = self._conn
-        while data := await transport.receive(conn.limits.read_size):
-            self._note_first(data)
-            now = anyio.current_time()
-            conn.receive_data(data, now=now)
-            self._react(now)
-        conn.receive_eof(now=anyio.current_time())
-        self._react(anyio.current_time())
-
-    def _react(self, now: float) -> None:
-        """Wake the writer, if what came is anything to it; most of an echo is not."""
-        self._drain(now)
-        if not self._unsent:  # what the connection holds is bounded, and ends a call that stalls
-            self._unsent = self._conn.data_to_send()
-        if self._unsent or self._ended is not None or self._due() < self._wakes_at:
-            self._parker.unpark()
-
-    def _take(self) -> bytes:
-        data, self._unsent = self._unsent, b""
-        return data or self._conn.data_to_send()
+                    await carrier.flush()
+        self._rejected, self._ended = run.rejected, run.ended
 
     async def _run_scenario(self, scenario: Scenario, stream: ByteStream) -> None:
-        self._asked_at = now = anyio.current_time()
         run = ScenarioRun(
             scenario,
             random_bytes=secrets.token_bytes,
-            now=now,
+            now=self._asked_at,
             host=self._target.authority,
             target=self._target.target,
             headers=self._headers,
@@ -241,76 +200,33 @@ class Caller:
             on_received=self._received,
         )
         self._call = run.call
-        self._patience = anyio.CancelScope(deadline=now + self._timeout)  # until the first event
+        self._patience = anyio.CancelScope(deadline=self._asked_at + self._timeout)
         with self._patience:
-            await drive_scenario(run, _Tapped(stream, self._note_first))
+            await drive_scenario(run, stream)
         self._ended = run.result.ended
         self.ears.answered += run.result.latencies.values()
-        self._judge()
 
     def _note_first(self, data: bytes) -> None:
         if self._upgraded_at is None and len(self._first_bytes) < _EXCERPT:
             self._first_bytes += data[:_EXCERPT]
 
-    async def _send(self, transport: StreamIO, data: bytes) -> None:
-        try:
-            with anyio.fail_after(self._timeout):
-                await transport.send(data)
-        except (TransportLost, TimeoutError):
-            self._conn.send_failed(now=anyio.current_time())
-
-    def _due(self) -> float:
-        waits = [self._conn.deadline(), self._close_at]
-        if self._upgraded_at is not None:
-            waits.append(self._call.deadline())
-        return min((due for due in waits if due is not None), default=float("inf"))
-
     # -- what passes ---------------------------------------------------------------------------
 
-    def _drain(self, now: float) -> None:
-        conn, call = self._conn, self._call
-        conn.handle_timeout(now=now)
-        while (item := conn.next_event()) is not None:
-            if isinstance(item, Upgraded):
-                self._note_upgrade(now)
-                call.start(now=now)
-            elif isinstance(item, Rejected):
-                self._rejected = item
-            elif isinstance(item, Ended):
-                self._ended = item
-            else:
-                self._received(item)
-                call.receive_command(item, now=now)
-        if self._ended is not None or self._upgraded_at is None:
-            return
-        call.handle_timeout(now=now)
-        while (event := call.next_event()) is not None:
-            self._sent(event)
-            try:
-                conn.send(event, now=now)
-            except SendQueueFull:
-                self._miss("call", "a server that reads", f"nothing read for {self._timeout:g} s")
-                conn.send_failed(now=now)
-                return
-        if call.finished:
-            if self._close_at is None:
-                self._close_at = now + _CLOSE_GRACE
-            elif now >= self._close_at:
-                conn.close(now=now)
-                self._close_at = float("inf")
-
-    def _note_upgrade(self, now: float) -> None:
-        self._upgraded_at = now
-        self.outcome.upgrade = now - self._asked_at
+    def _answered_at(self, now: float) -> float:
+        """When the server took the call: the first thing passes then."""
+        if self._upgraded_at is None:
+            self._upgraded_at = now
+            self.outcome.upgrade = now - self._asked_at
+            if self._patience is not None:
+                self._patience.deadline = float("inf")
+        return self._upgraded_at
 
     def _sent(self, event: PlatformEvent) -> None:
         outcome, now = self.outcome, anyio.current_time()
-        if self._upgraded_at is None:  # a scenario's first event leaves right after the upgrade
-            self._note_upgrade(now)
-            self._patience.deadline = float("inf")
+        answered_at = self._answered_at(now)
         outcome.events += 1
         if isinstance(event, StreamMedia):
-            due = (self._upgraded_at or now) + int(event.timestamp or 0) / 1000
+            due = answered_at + int(event.timestamp or 0) / 1000
             outcome.lag.append(max(0.0, now - due))
         self.ears.said(event, now=now)
         if self._on_sent is not None:
@@ -318,10 +234,11 @@ class Caller:
 
     def _received(self, item: Command | InvalidMessage) -> None:
         outcome, now = self.outcome, anyio.current_time()
+        answered_at = self._answered_at(now)
         outcome.commands += 1
-        if outcome.first_command is None and self._upgraded_at is not None:
-            outcome.first_command = now - self._upgraded_at
-        self._heard.append((now, name_of(item)))
+        if outcome.first_command is None:
+            outcome.first_command = now - answered_at
+        self._heard.append((now, _in_a_line(name_of(item))))
         self.ears.heard(item, now=now)
         if self._on_received is not None:
             self._on_received(item)
@@ -415,7 +332,7 @@ def _end(ended: Ended) -> str:
         return ended.error.message
     if ended.code == 1006:
         return "the connection was lost, without a Close"
-    reason = f" ({ended.reason})" if ended.reason else ""
+    reason = f" ({_in_a_line(ended.reason)})" if ended.reason else ""
     who = "the server" if ended.initiator == "remote" else "we"
     return f"{who} closed the WebSocket with {ended.code}{reason}"
 
@@ -435,6 +352,13 @@ def _status(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+def _in_a_line(text: str) -> str:
+    """What a server said, as it is if that is a piece of one line."""
+    if text.isprintable() and len(text) <= _EXCERPT:
+        return text
+    return repr(text[:_EXCERPT]) + ("..." if len(text) > _EXCERPT else "")
 
 
 def _excerpt(data: bytes) -> str:

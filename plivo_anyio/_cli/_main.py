@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ __all__ = ["cli", "run"]
 
 _FAILED = 1
 _INTERRUPTED = 128 + signal.SIGINT
+_UNWRITTEN = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,10 +46,11 @@ for _command in (call, simulate, verify, listen, demo):
     cli.add_command(_command)
 
 
-def _nobody_reads(error: BaseException) -> bool:
-    """Whether all of it is a closed pipe; where tasks run, errors come in groups."""
-    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return all(map(_nobody_reads, parts)) if parts else isinstance(error, BrokenPipeError)
+def _give_up_output(error: OSError) -> None:
+    """Say why, unless it is that nobody reads any more; Python would complain at its exit."""
+    if error.errno != errno.EPIPE:
+        click.echo(f"plivo-sansio: cannot write the output: {error.strerror}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -55,7 +58,8 @@ def run(arguments: Sequence[str] | None) -> int:
     given = None if arguments is None else list(arguments)
     try:
         status = cli.main(args=given, prog_name="plivo-sansio", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: closed before it began
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -66,10 +70,9 @@ def run(arguments: Sequence[str] | None) -> int:
         return _INTERRUPTED
     except SystemExit:  # click's, where nobody reads the output any more
         return _FAILED
-    except Exception as error:
-        if not _nobody_reads(error):
+    except OSError as error:
+        if error.errno not in _UNWRITTEN or error.filename is not None:
             raise
-        # The same in a group or behind click. Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output(error)
         return _FAILED
     return status if isinstance(status, int) else 0

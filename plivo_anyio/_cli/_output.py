@@ -34,8 +34,8 @@ class Output:
     as_json: bool
     stop: Callable[[], object] | None = None
     """Ends what runs: its task is not that of who prints, which may be a server's."""
-    unread: bool = False
-    """Whether nobody reads any more; nothing is printed from then on."""
+    failed: OSError | None = None
+    """Why nothing can be printed any more: nobody reads it, or the disk is full."""
 
     def text(self, line: str = "", *, colour: str | None = None, bold: bool = False) -> None:
         """A line for people."""
@@ -53,15 +53,15 @@ class Output:
             self._write(json.dumps(value))
 
     def _write(self, line: str, **style: Any) -> None:
-        if self.unread:
+        if self.failed is not None:
             return
         try:
             # Without a style there is nothing to reset: JSON on a terminal is JSON.
             click.echo(click.style(line, **style) if style else line)
-        except BrokenPipeError:
+        except OSError as error:
             if self.stop is None:
                 raise
-            self.unread = True
+            self.failed = error
             self.stop()
 
 
@@ -70,7 +70,7 @@ class Progress:
 
     def __init__(self, output: Output) -> None:
         self._shown = 0
-        self._active = not output.as_json and sys.stderr.isatty()
+        self._active = not output.as_json and sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, line: str) -> None:
         if self._active:

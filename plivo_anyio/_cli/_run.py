@@ -18,7 +18,7 @@ def run_async(backend: str, output: Output, function: Callable[[], Awaitable[Non
 
     A signal cancels it, so what it has to say at the end it must say in ``finally``, or leave to
     its caller. Raises what it raises, click.UsageError where trio is wanted and not there, and
-    BrokenPipeError when nobody read ``output`` to the end.
+    OSError when ``output`` could not be written to the end.
     """
     if backend == "trio":
         try:
@@ -28,8 +28,8 @@ def run_async(backend: str, output: Output, function: Callable[[], Awaitable[Non
                 "trio is not installed: pip install 'plivo-sansio[trio]'"
             ) from None
     caught = anyio.run(_until_signal, output, function, backend=backend)
-    if output.unread:
-        raise BrokenPipeError
+    if output.failed is not None:
+        raise output.failed
     return caught
 
 
@@ -59,6 +59,6 @@ async def _until_signal(output: Output, function: Callable[[], Awaitable[None]])
                 failed = _only(error)
             tasks.cancel_scope.cancel()
     output.stop = None
-    if failed is not None:
+    if failed is not None and output.failed is None:  # else it broke off for want of an output
         raise failed
     return caught

@@ -75,8 +75,8 @@ def simulate(
     """Be a local Plivo: REST, calls and signed callbacks, until Ctrl-C.
 
     Prints the environment to export, for your application and for the REST client, and then a line
-    for each request, call, message and callback. Exit status 1 if a step of a scenario was missed
-    or a callback went wrong.
+    for each request, call, message and callback. Exit status 1 if a step of a scenario was missed,
+    a call was not answered or a callback went wrong.
     """
     scenario = None if scenario_file is None else read_scenario(scenario_file)
     if scenario is not None and any(isinstance(step, Fault) for step in scenario.steps):
@@ -87,7 +87,7 @@ def simulate(
     account = ToldAccount(
         auth_id, auth_token, output, faults=() if scenario is None else scenario.rest
     )
-    played: list[PlatformCall] = []
+    played: dict[str, PlatformCall] = {}
 
     async def serve() -> None:
         transcript = Transcript(output)
@@ -121,14 +121,15 @@ def simulate(
             await anyio.sleep_forever()
 
     run_async(backend, output, serve)  # Ctrl-C is how this ends
-    missed = [label for call in played for label in call.missed]
-    ok = not missed and not account.failed
+    missed = [label for call in played.values() for label in call.missed]
+    ok = not missed and not account.failed and not account.unanswered
     output.json(
         {
             "summary": {
                 "ok": ok,
                 "requests": account.requests,
-                "calls": len(played),
+                "calls": account.calls,
+                "unanswered": account.unanswered,
                 "callbacks": account.callbacks,
                 "failed_callbacks": account.failed,
                 "missed": missed,
@@ -139,8 +140,8 @@ def simulate(
     for label in missed:
         output.text(f"MISSED  {label}", colour="red")
     output.text(
-        f"{account.requests} requests, {len(played)} calls, {account.callbacks} callbacks,"
-        f" {account.failed} of them failed"
+        f"{account.requests} requests, {account.calls} calls, {account.unanswered} of them not"
+        f" answered, {account.callbacks} callbacks, {account.failed} of them failed"
     )
     context.exit(0 if ok else 1)
 

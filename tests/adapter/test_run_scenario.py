@@ -115,7 +115,8 @@ class Broken:
         raise anyio.BrokenResourceError
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        raise AssertionError("there is nothing to wait for")
+        await anyio.sleep_forever()
+        raise AssertionError
 
 
 async def test_a_write_that_fails_ends_the_run() -> None:
@@ -149,17 +150,56 @@ async def test_a_call_that_somebody_else_ends_is_ended_by_its_own_message(
     assert (ended.code, ended.initiator) == (1000, "remote")
 
 
-async def test_a_call_that_ends_before_it_began_is_closed() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_call_that_is_not_answered_yet_ends_at_once(tls: bool) -> None:
+    """Also while TCP and TLS are still being made, which may take ten seconds."""
     hang_up, sent = anyio.Event(), list[PlatformEvent]()
+    call = PlatformCall([Pause(60)])
 
-    async def slow(stream: SocketStream) -> None:
+    async def silent(stream: SocketStream) -> None:
         await stream.receive()
         hang_up.set()
         await anyio.sleep_forever()
 
-    async with a_server(slow) as port:
+    async with a_server(silent) as port:
         with anyio.fail_after(5):
-            await place_call(
-                PlatformCall([Pause(60)]), "127.0.0.1", port, hang_up=hang_up, on_sent=sent.append
+            ended = await place_call(
+                call, "127.0.0.1", port, tls=tls, hang_up=hang_up, on_sent=sent.append
             )
-    assert sent == []
+    assert (ended.code, ended.initiator, ended.cause) == (1006, "local", "close")
+    assert (sent, call.finished) == ([], True)
+
+
+async def test_a_hang_up_that_comes_first_ends_it_too() -> None:
+    hang_up = anyio.Event()
+    hang_up.set()
+
+    async def silent(stream: SocketStream) -> None:
+        await anyio.sleep_forever()
+
+    async with a_server(silent) as port:
+        with anyio.fail_after(5):
+            ended = await place_call(
+                PlatformCall([Pause(60)]), "127.0.0.1", port, tls=True, hang_up=hang_up
+            )
+    assert ended.code == 1006
+
+
+@pytest.mark.parametrize("hang_up", [False, True])
+async def test_what_a_callback_raises_comes_as_it_is(hang_up: bool) -> None:
+    app = VoiceApp()
+
+    def fail(event: PlatformEvent) -> None:
+        raise LookupError("a bug of the test's")
+
+    async with anyio.create_task_group() as tasks:
+        host, port = await tasks.start(app.serve, "127.0.0.1", 0)
+        with pytest.raises(LookupError):
+            await place_call(
+                PlatformCall([Pause(60)]),
+                host,
+                port,
+                hang_up=anyio.Event() if hang_up else None,
+                on_sent=fail,
+            )
+        tasks.cancel_scope.cancel()

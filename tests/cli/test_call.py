@@ -12,7 +12,7 @@ from plivo_anyio import CallSession, VoiceApp
 from plivo_anyio._cli._report import percentiles
 from plivo_core import Request
 from plivo_core.audio import PCM_16K, wav_bytes
-from plivo_core.events import AgentSessionStarted, Prompt
+from plivo_core.events import AgentSessionStarted, Dtmf, Prompt
 from tests.adapter._tls import _authority, server_context
 from tests.cli._servers import a_server, an_agent, answers_upgrade, reads_head, serving
 from tests.cli.conftest import Plivo
@@ -322,6 +322,45 @@ def test_what_a_server_names_a_command_cannot_write_on_the_terminal(
     (line,) = [line for line in done.out.splitlines() if "<-" in line]
     assert shown in line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("an\nok  other\r", r"'an\nok  other\r'"),
+        ("\x1b[2J\u202e", r"'\x1b[2J\u202e'"),
+        ("x" * 200, f"'{'x' * 120}'..."),
+        ("a name", "a name"),
+    ],
+    ids=["lines", "control", "long", "plain"],
+)
+def test_what_came_is_told_in_one_line_whatever_its_name(
+    plivo: Plivo, said: str, told: str
+) -> None:
+    app = VoiceApp()
+
+    @app.on(Dtmf)
+    async def name_it(session: CallSession, event: Dtmf) -> None:
+        session.send_raw({"type": said})
+
+    with serving(app) as url:
+        options = ("call", url, "--press", "1", "--answer", "tool.result", "--timeout", "0.5")
+        shown, programs = plivo(*options), plivo(*options, "--json")
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("  came:")]
+    assert line == f"  came:     {told}"
+    assert programs.missed["came"] == told
+
+
+def test_a_reason_to_close_is_told_in_one_line(plivo: Plivo) -> None:
+    app = VoiceApp()
+
+    @app.on(Prompt)
+    async def leave(session: CallSession, event: Prompt) -> None:
+        session.close(1011, "out of\nideas")
+
+    with serving(app) as url:
+        done = plivo("call", url, "--say", "x")
+    assert "closed the WebSocket with 1011 ('out of\\nideas')\n" in done.out
 
 
 def test_a_host_that_can_have_no_address(plivo: Plivo, backend: str) -> None:

@@ -1,11 +1,10 @@
-"""What ``call`` holds: no more than the protocol's bounds, and nothing of calls that are over."""
+"""What ``call`` holds: nothing of calls that are over."""
 
 from __future__ import annotations
 
 import gc
 import ssl
 import weakref
-from typing import Any
 
 from plivo_anyio._cli._caller import Caller
 from plivo_anyio._cli._output import Output
@@ -18,32 +17,6 @@ from plivo_core.platform import PlatformCall
 def a_caller() -> Caller:
     target = parse_url("ws://127.0.0.1:9/", ssl.create_default_context())
     return Caller(1, PlatformCall(mode="stream"), target, Ears(), timeout=5)
-
-
-class TalkativeConnection:
-    """It always has something to send, as one that answers pings."""
-
-    def handle_timeout(self, *, now: float) -> None: ...
-
-    def next_event(self) -> None: ...
-
-    def data_to_send(self) -> bytes:
-        return b"pong"
-
-    def deadline(self) -> None: ...
-
-
-class Parker:
-    def unpark(self) -> None: ...
-
-
-def test_what_a_stalled_writer_cannot_send_stays_in_the_connection() -> None:
-    caller: Any = a_caller()
-    caller._conn, caller._parker = TalkativeConnection(), Parker()
-    caller._call = PlatformCall(mode="stream")
-    for _ in range(100):  # messages come, and nothing leaves
-        caller._react(0.0)
-    assert caller._unsent == b"pong"
 
 
 def test_a_call_that_is_over_is_forgotten_but_for_its_outcome() -> None:

@@ -198,6 +198,41 @@ def test_where_nobody_reads_a_server_ends_too(backend: str, name: str, lines: in
             assert "Usage" not in shown
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("call", "ws://127.0.0.1:9/", "--backend", "trio"),
+        ("call", "ws://127.0.0.1:9/", "--calls", 3, "--json"),
+        ("demo",),
+        ("demo", "--json", "--backend", "trio"),
+        ("simulate", "--port", 0),
+        ("listen", "--port", 0, "--token", "t", "--public-url", "https://example.com"),
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments)),
+)
+def test_where_the_disk_is_full_it_says_so_in_one_line(arguments: tuple[object, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE, check=False
+        )
+    said = done.stderr.decode()
+    assert said == "plivo-sansio: cannot write the output: No space left on device\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_without_an_output_it_does_what_it_does(closed: int) -> None:
+    shell = ["sh", "-c", f'exec "$@" {closed}>&-', "sh"]
+    with serving(an_agent()) as url:
+        for arguments in (("--help",), ("call", url, "--tone", "0.1", "--calls", 2)):
+            done = subprocess.run(
+                [*shell, *command(*arguments)], capture_output=True, timeout=PATIENCE, check=False
+            )
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert bool(done.stdout) == (closed == 2)
+
+
 # --- usage ----------------------------------------------------------------------------------------
 
 
@@ -250,6 +285,22 @@ def test_without_click_it_says_what_to_install(
     done = plivo("demo")
     assert done.status == 2
     assert "pip install 'plivo-sansio[cli]'" in done.err
+
+
+@pytest.mark.parametrize("module", ["click", "plivo_anyio._cli._main"])
+def test_ctrl_c_while_it_still_imports(
+    plivo: Plivo, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    real = builtins.__import__
+
+    def interrupted(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == module:
+            raise KeyboardInterrupt
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    done = plivo("demo")
+    assert (done.status, done.out, done.err) == (130, "", "")
 
 
 def test_importing_the_adapter_imports_neither_click_nor_the_command_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from plivo_anyio import VoiceApp
 from plivo_core import ConnectionFailedError
 from plivo_httpx_adapter import Client
 from tests.cli._process import Running, running
-from tests.cli._servers import an_agent, serving
+from tests.cli._servers import a_server, an_agent, serving
 from tests.cli.conftest import Plivo
 
 HELLO = """
@@ -99,6 +100,45 @@ def test_a_step_that_is_missed_makes_the_status_1(tmp_path: Path) -> None:
             platform.line_with('"what": "ended"')
             status, summary = platform.summary_after()
     assert (status, summary["missed"]) == (1, ["an answer"])
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+def test_a_call_that_nobody_answers_is_one_call_and_makes_the_status_1(
+    tmp_path: Path, backend: str, scripted: bool
+) -> None:
+    path = tmp_path / "hello.toml"
+    path.write_text(HELLO)
+    script = ("--scenario", path) if scripted else ()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}/"
+        options = ("--port", 0, "--agent-url", url, "--calls", 2, "--json", "--backend", backend)
+        with running("simulate", *options, *script, PLIVO_LOG="error") as platform:
+            for _ in range(6):  # each is tried three times
+                platform.line_with('"what": "ended"')
+            status, summary = platform.summary_after()
+            said = platform.text
+    assert (status, summary["ok"]) == (1, False)
+    assert (summary["calls"], summary["unanswered"]) == (2, 2)
+    assert summary["missed"] == (["an answer", "a clean end"] * 2 if scripted else [])
+    assert said.count('"attempt": 3') == 2
+
+
+def test_a_call_that_is_hung_up_before_an_answer_is_nothing_that_went_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        a_server(lambda connection: connection.recv(4096) and connection.recv(1)) as url,
+        running("simulate", "--port", 0, "--agent-url", url, "--json") as platform,
+    ):
+        for name, value in environment_of(platform).items():
+            monkeypatch.setenv(name, value)
+        placed = json.loads(platform.line_with('"what": "placed"'))["call"]
+        with Client() as client:
+            client.calls.hangup(placed["call_uuid"])
+        platform.line_with('"what": "ended"')
+        status, summary = platform.summary_after()
+    assert (status, summary["calls"], summary["unanswered"]) == (0, 1, 0)
 
 
 def test_wrong_usage(plivo: Plivo, tmp_path: Path) -> None:
