@@ -156,7 +156,7 @@ async def test_a_file_that_cannot_be_read_holds_nobody_up(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = a_file(tmp_path, wav_bytes(a_tone(8000), PCM_8K))
-    go_on, closed = threading.Event(), threading.Event()
+    opening, go_on, closed = threading.Event(), threading.Event(), threading.Event()
     real_open = open
 
     class Noticed(WavFile):
@@ -165,6 +165,7 @@ async def test_a_file_that_cannot_be_read_holds_nobody_up(
             closed.set()
 
     def stuck_open(*args: Any) -> Any:  # a named pipe nobody writes to, or a file server that hangs
+        opening.set()
         assert go_on.wait(30)
         return real_open(*args)
 
@@ -175,6 +176,7 @@ async def test_a_file_that_cannot_be_read_holds_nobody_up(
             playing = Doing(phone.session.play_file, path)
             tasks.start_soon(playing.run)
             await anyio.sleep(0.1)
+            assert opening.wait(10)  # in a thread, to which the clock of this test is nothing
             if how == "interrupted":
                 phone.session.interrupt()
             elif how == "cancelled":
