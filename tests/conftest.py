@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 # CI must not depend on luck: the same examples in each run, more of them, and no judgement of
 # speed on a machine that runs two suites at once. At home each run looks somewhere new.
@@ -26,8 +27,18 @@ settings.register_profile("default", deadline=None, max_examples=100)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.fixture(scope="session")
+def _first_example() -> None:
+    """With it hypothesis asks who refers to its generator of randomness: nobody who is frozen."""
+
+    @given(st.none())
+    def nothing(_: None) -> None: ...
+
+    nothing()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_old_to_collect() -> None:
+def _nothing_old_to_collect(_first_example: None) -> None:
     """Keep the collector from walking all that pytest and earlier modules hold.
 
     With eleven thousand tests that took up to a second, in the midst of calls in real time.

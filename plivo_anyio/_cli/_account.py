@@ -129,9 +129,13 @@ class ShownCall(PlatformCall):
 def play_scenario_at(
     scenario: Scenario | None, transcript: Transcript, calls: dict[str, PlatformCall]
 ) -> Callable[[CallPlaced], PlatformCall]:
-    """``make_call`` of serve_platform; keeps in ``calls`` the last attempt for each connection."""
+    """``make_call`` of serve_platform; keeps in ``calls`` the last attempt for each connection.
+
+    The audio is in the format that was asked for, with a scenario in its own.
+    """
 
     def make(placed: CallPlaced) -> PlatformCall:
+        format = placed if scenario is None else scenario
         call = ShownCall(
             () if scenario is None else scenario.steps,
             mode=placed.mode,
@@ -139,6 +143,8 @@ def play_scenario_at(
             call_uuid=placed.call_uuid,
             agent_session_id=placed.session_id or "",
             stream_id=placed.stream_id,
+            content_type=format.content_type,
+            sample_rate=format.sample_rate,
             seconds_per_character=0.06 if scenario is None else scenario.seconds_per_character,
         )
         call.transcript = transcript

@@ -151,6 +151,7 @@ async def test_a_handler_that_waits_does_not_hold_up_the_end_of_the_call() -> No
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn knows no other
+@in_rounds
 async def test_behind_an_asgi_server_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     app, over = VoiceApp(), anyio.Event()
     said_to: list[Spoken] = []

@@ -266,7 +266,7 @@ def test_what_came_before_the_question_is_no_answer_to_it(plivo: Plivo) -> None:
 
     with serving(app) as url:
         early = plivo("call", url, "--say", "x", "--timeout", "0.3", "--json")
-        start = plivo("call", url, "--timeout", "0.3", "--json")
+        start = plivo("call", url, "--json")
     assert early.status == 1
     assert early.missed["step"] == "a command in answer to what the caller said (1 of 1)"
     assert start.status == 0, start.out
@@ -274,8 +274,8 @@ def test_what_came_before_the_question_is_no_answer_to_it(plivo: Plivo) -> None:
 
 def test_another_command_than_the_wanted_is_named(plivo: Plivo) -> None:
     with serving(an_agent()) as url:
-        options = ("--say", "x", "--timeout", "0.3", "--json")
-        wrong = plivo("call", url, *options, "--answer", "tool.result")
+        options = ("--say", "x", "--json")
+        wrong = plivo("call", url, *options, "--answer", "tool.result", "--timeout", "0.3")
         right = plivo("call", url, *options, "--answer", "agent_session.speak")
     assert wrong.status == 1
     assert wrong.missed["step"] == "tool.result in answer to what the caller said (1 of 1)"

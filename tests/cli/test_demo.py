@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,18 +17,32 @@ from plivo_anyio import VoiceApp
 from plivo_anyio._cli import _demo, main
 
 
+def measured(command: list[str], output: Path) -> tuple[int, float]:
+    """Run it; its exit status, and its seconds, less those for which others had the processor."""
+    with output.open("w") as out:
+        began, waited = time.perf_counter(), 0
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+        try:
+            while process.poll() is None:
+                with suppress(OSError):  # Linux only, and gone with the process
+                    schedule = Path(f"/proc/{process.pid}/schedstat").read_text()
+                    waited = int(schedule.split()[1])  # nanoseconds on the run queue
+                time.sleep(0.01)
+            return process.returncode, time.perf_counter() - began - waited / 1e9
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_demo_shows_the_whole_circle_in_under_five_seconds(backend: str) -> None:
+def test_the_demo_shows_the_whole_circle_in_under_five_seconds(
+    backend: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-W", "error", "-m", "plivo_anyio", "demo", "--backend", backend]
-    elapsed: list[float] = []
-    while len(elapsed) < 3 and min(elapsed, default=5.0) >= 5.0:  # the machine may be busy
-        started = time.perf_counter()
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        elapsed.append(time.perf_counter() - started)
-        assert run.returncode == 0, run.stdout + run.stderr
-        assert run.stderr == ""
-        assert "23 of 23 steps observed" in run.stdout
-    assert min(elapsed) < 5.0
+    status, seconds = measured(command, tmp_path / "output")
+    output = (tmp_path / "output").read_text()
+    assert status == 0, output
+    assert output.splitlines()[-1].startswith("23 of 23 steps observed"), output
+    assert seconds < 5.0
 
 
 def test_json_output_is_one_object_per_line_with_times_and_directions(

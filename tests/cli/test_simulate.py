@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from plivo_anyio import VoiceApp
+from plivo_anyio._cli._account import play_scenario_at
+from plivo_anyio._cli._output import Output
+from plivo_anyio._cli._transcript import Transcript
 from plivo_core import ConnectionFailedError
+from plivo_core.events import StreamStart
+from plivo_core.platform import CallPlaced, PlatformCall, Scenario
 from plivo_httpx_adapter import Client
 from tests.cli._process import Running, running
 from tests.cli._servers import a_server, an_agent, serving
@@ -21,7 +26,7 @@ press = "5"
 [[steps]]
 expect = "agent_session.speak"
 label = "an answer"
-within = 0.3
+within = 5
 [[steps]]
 hang_up = "caller_hangup"
 [[steps]]
@@ -93,7 +98,7 @@ def test_on_ipv6_the_address_it_prints_is_one(backend: str) -> None:
 
 def test_a_step_that_is_missed_makes_the_status_1(tmp_path: Path) -> None:
     path = tmp_path / "hello.toml"
-    path.write_text(HELLO)
+    path.write_text(HELLO.replace("within = 5", "within = 0.3"))
     with serving(VoiceApp()) as url:
         options = ("--port", 0, "--agent-url", url, "--scenario", path, "--json")
         with running("simulate", *options) as platform:
@@ -139,6 +144,34 @@ def test_a_call_that_is_hung_up_before_an_answer_is_nothing_that_went_wrong(
         platform.line_with('"what": "ended"')
         status, summary = platform.summary_after()
     assert (status, summary["calls"], summary["unanswered"]) == (0, 1, 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "format"), [(None, ("audio/x-l16", 16000)), (HELLO, ("audio/x-mulaw", 8000))]
+)
+async def test_its_calls_are_in_the_format_that_was_asked_for(
+    text: str | None, format: tuple[str, int]
+) -> None:
+    scenario = None if text is None else Scenario.parse(text)  # which has a format of its own
+    calls: dict[str, PlatformCall] = {}
+    placed = CallPlaced(
+        connection_id="c-1",
+        call_uuid="call-1",
+        session_id="s-1",
+        stream_id="stream-1",
+        mode="raw",
+        url="ws://agent",
+        from_="+14155550100",
+        to=["+14155550101"],
+        content_type="audio/x-l16",
+        sample_rate=16000,
+    )
+    call = play_scenario_at(scenario, Transcript(Output(as_json=True)), calls)(placed)
+    assert calls == {"c-1": call}
+    call.start(now=0)
+    started = [event for event in iter(call.next_event, None) if isinstance(event, StreamStart)]
+    assert [(event.content_type, event.sample_rate) for event in started] == [format]
 
 
 def test_wrong_usage(plivo: Plivo, tmp_path: Path) -> None:
