@@ -48,12 +48,23 @@ class Side(Protocol):
 
 
 class Carrier:
-    """Carries ``side`` over ``io``; a write that takes longer than ``write_timeout`` has failed."""
+    """Carries ``side`` over ``io``; a write that takes longer than ``write_timeout`` has failed.
 
-    def __init__(self, side: Side, io: ByteIO, *, write_timeout: float = _WRITE) -> None:
+    ``on_turn`` is told whenever all that either side did has been seen to.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        io: ByteIO,
+        *,
+        write_timeout: float = _WRITE,
+        on_turn: Callable[[], object] = lambda: None,
+    ) -> None:
         self._side = side
         self._io = io
         self._write_timeout = write_timeout
+        self._on_turn = on_turn
         backend = current_backend()
         self._clock = backend.clock
         self._to_write = backend.parker()
@@ -95,6 +106,7 @@ class Carrier:
         while True:
             side.handle_timeout(now=self._clock())
             await self.flush()
+            self._on_turn()
             if side.finished:
                 return
             if side.reading:

@@ -7,10 +7,10 @@ from typing import cast
 
 import anyio
 
-from plivo_anyio._transport import ByteIO, TransportLost
+from plivo_anyio._carrier import Carrier
+from plivo_anyio._transport import ByteIO
 from plivo_core import Command, InvalidMessage
-from plivo_core.limits import DEFAULT_LIMITS, DEFAULT_TIMINGS
-from plivo_core.platform import PlatformEvent, ScenarioRun, SocketAction, Step
+from plivo_core.platform import PlatformEvent, ScenarioRun, Step
 from plivo_core.platform._live import LiveCall, LiveScenario
 from plivo_core.wire import Headers
 
@@ -50,7 +50,7 @@ class Line:
         """Everything the application sent, and when."""
         self._gone = False
         self._changed = anyio.Event()  # by either side
-        self._to_do = anyio.Event()  # for this one
+        self._carrier = Carrier(self.run, stream, on_turn=self._tell)
 
     @property
     def over(self) -> bool:
@@ -75,7 +75,7 @@ class Line:
     async def play(self, *steps: Step) -> None:
         """Play ``steps``; return when the last of them is over, or the call is."""
         self.call.play(*steps, now=anyio.current_time())
-        self._to_do.set()
+        self._carrier.wake()
         while self.call.waiting and not self.over:
             await self._changed.wait()
 
@@ -91,59 +91,12 @@ class Line:
     async def hold(self) -> None:
         """Until the call is over."""
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read)
-                await self._keep_time()
-                tasks.cancel_scope.cancel()
+            await self._carrier.run()
         finally:
             self._gone = True
             self._tell()
             await self._stream.aclose()
 
-    async def _keep_time(self) -> None:
-        run = self.run
-        while True:
-            await self._write()
-            self._tell()
-            if run.finished:
-                return
-            due = run.deadline()
-            with anyio.CancelScope(deadline=float("inf") if due is None else due):
-                await self._to_do.wait()
-            self._to_do = anyio.Event()
-            run.handle_timeout(now=anyio.current_time())
-
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
-
-    async def _read(self) -> None:
-        run = self.run
-        while True:
-            while not run.reading:
-                await self._changed.wait()
-            data = await self._stream.receive(DEFAULT_LIMITS.read_size)
-            if data:
-                run.receive_data(data, now=anyio.current_time())
-            else:
-                run.receive_eof(now=anyio.current_time())
-            self._to_do.set()
-            if not data:
-                return
-
-    async def _write(self) -> None:
-        run = self.run
-        while True:
-            while data := run.data_to_send():
-                try:
-                    with anyio.fail_after(DEFAULT_TIMINGS.write):
-                        await self._stream.send(data)
-                except (TransportLost, TimeoutError):
-                    run.send_failed(now=anyio.current_time())
-            action = run.next_action()
-            if action is None:
-                return
-            if action is SocketAction.DROP:
-                await self._stream.aclose()
-            else:
-                await self._stream.send_eof()
